@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for every test: calm threads, and the optional folder of real volumes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+TEST_DATA_VARIABLE = "PRANET_MONAI_TEST_DATA"
+
+
+def pytest_configure() -> None:
+    """Keep small convolutions from fighting over cores; tests compare numbers, so their threads are fixed."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real labelled volumes, which the project may not contain; tests that want it skip without it."""
+    folder = os.environ.get(TEST_DATA_VARIABLE)
+    if not folder:
+        pytest.skip(f"set {TEST_DATA_VARIABLE} to a folder of real volumes to run this test")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"{TEST_DATA_VARIABLE}={folder} is not a folder")
+    return path

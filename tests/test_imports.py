@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imports inside the package run one way. The table below is the whole rule; a new sub-package needs a row."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pranet_monai
+
+ROOT = Path(pranet_monai.__file__).parent
+NETWORK_PARTS = {"networks.blocks", "networks.backbones", "networks.decoders", "networks.nets"}
+
+# layer -> the layers it may import from, beside itself and the error kinds
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "networks.blocks": set(),
+    "networks.backbones": {"networks.blocks"},
+    "networks.decoders": {"networks.blocks"},
+    "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders"},
+    "networks": NETWORK_PARTS,
+    "losses": set(),
+    "inferers": set(),
+    "transforms": set(),
+    "data": {"transforms"},
+    "metrics": {"data"},
+    "reports": {"data", "metrics"},
+    "engines": {"data", "inferers", "losses", "metrics", "reports", "transforms"},
+}
+ALLOWED["apps"] = set(ALLOWED)
+ALLOWED["__main__"] = {"apps"}
+
+
+def layer_of(module: str) -> str:
+    """The row of the table that a dotted path inside the package belongs to: ``networks.nets.emcad`` -> its folder."""
+    parts = module.split(".")
+    two = ".".join(parts[:2])
+    return two if two in ALLOWED else parts[0]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted path (without the package's name) of every import of our own, wherever it stands in the file."""
+    package = module_name(path).split(".") if path.name == "__init__.py" else module_name(path).split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ["pranet_monai", *package[: len(package) - node.level + 1]] if node.level else []
+            base += node.module.split(".") if node.module else []
+            names = [".".join([*base, alias.name]) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "pranet_monai" and rest and not rest.startswith("__version__"):
+                yield node.lineno, rest
+
+
+SOURCES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = layer_of(module_name(path)) if path != ROOT / "__init__.py" else ""
+    assert not own or own in ALLOWED, f"{own}: new sub-package; add its row to ALLOWED"
+    allowed = ALLOWED.get(own, set()) | {own, "errors"}
+    wrong = [f"{path}:{line}: {own} imports {name}" for line, name in imported_modules(path) if layer_of(name) not in allowed]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_table_has_no_cycle() -> None:
+    done: set[str] = set()
+    while len(done) < len(ALLOWED):
+        ready = {layer for layer, below in ALLOWED.items() if layer not in done and below - {layer} <= done}
+        assert ready, f"these layers import each other: {sorted(set(ALLOWED) - done)}"
+        done |= ready
+
+
+def test_walker_sees_every_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule is only as good as the walker: absolute, relative, aliased and local imports are all seen."""
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    source = tmp_path / "losses" / "dice.py"
+    source.parent.mkdir()
+    source.write_text(
+        "import pranet_monai.networks.nets as n\nfrom pranet_monai import engines\nfrom ..data import labels\n"
+        "def f():\n    from .structure import g\n    import torch\n    return g, torch\n"
+    )
+    seen = {name for _, name in imported_modules(source)}
+    assert seen == {"networks.nets", "engines", "data.labels", "losses.structure"}
+
+
+def test_only_the_bundle_builder_knows_the_bundles_folder() -> None:
+    """A bundle refers to the package; the package must work where no bundle is near."""
+    knows = {
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value == "bundles"
+    }
+    assert knows <= {"apps/build_bundles.py"}
