@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every backbone as a record: what timm calls it, its channels, its ImageNet weights. A new backbone is one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+from monai.utils.component_store import ComponentStore
+
+__all__ = ["BACKBONES", "BackboneRecord", "add_backbone"]
+
+_STRIDES = (4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class BackboneRecord:
+    """What is known of a backbone before it is built.
+
+    Attributes:
+        name: our name; a Python identifier.
+        timm_name: the model in timm.
+        channels: channels of its four features, fine → coarse.
+        description: one line with the paper.
+        strides: input size / feature size, fine → coarse.
+        levels: which of timm's feature levels they are.
+        arguments: further keywords for timm.
+        weights: timm's tag of the ImageNet weights that ``pretrained=True`` takes.
+        weights_license: licence of those weights.
+        image_size: the only input side that it takes (fixed windows), or None.
+        final_norm: whether the last feature goes through the model's final norm (MaxViT).
+    """
+
+    name: str
+    timm_name: str
+    channels: tuple[int, ...]
+    description: str
+    strides: tuple[int, ...] = _STRIDES
+    levels: tuple[int, ...] = (0, 1, 2, 3)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = "in1k"
+    weights_license: str = "Apache-2.0"
+    image_size: int | None = None
+    final_norm: bool = False
+
+
+BACKBONES = ComponentStore("backbones", "backbones by name: image in, features fine → coarse out")
+
+
+def add_backbone(record: BackboneRecord) -> BackboneRecord:
+    """Enter a record into the table.
+
+    Raises:
+        ValueError: the name is taken or no Python identifier.
+    """
+    if record.name in BACKBONES:
+        raise ValueError(f"backbone {record.name!r} stands in the table already.")
+    BACKBONES.add(record.name, record.description, record)
+    return record
+
+
+# drop path 0.1 as in the originals' training; off in eval
+for _name, _channels in {
+    "pvt_v2_b0": (32, 64, 160, 256),
+    **{f"pvt_v2_b{k}": (64, 128, 320, 512) for k in range(1, 6)},
+}.items():
+    add_backbone(
+        BackboneRecord(
+            _name,
+            _name,
+            _channels,
+            f"Pyramid Vision Transformer v2 B{_name[-1]} (Wang et al., CVMJ 2022)",
+            arguments={"drop_path_rate": 0.1},
+        )
+    )
+
+for _depth in (18, 34, 50, 101, 152):
+    _channels = (64, 128, 256, 512) if _depth < 50 else (256, 512, 1024, 2048)
+    add_backbone(
+        BackboneRecord(
+            f"resnet{_depth}",
+            f"resnet{_depth}",
+            _channels,
+            f"ResNet-{_depth} (He et al., CVPR 2016)",
+            levels=(1, 2, 3, 4),
+            weights="tv_in1k",
+            weights_license="BSD-3-Clause",
+        )
+    )

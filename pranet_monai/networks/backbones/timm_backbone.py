@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one adapter between timm and this package: an image in, a list of features out."""
+
+from typing import Any, Dict, List, Union
+
+import timm
+from torch import Tensor, nn
+
+from pranet_monai.networks.backbones.registry import BACKBONES, BackboneRecord
+
+__all__ = ["TimmBackbone", "create_backbone", "find_backbone"]
+
+
+def find_backbone(name: str) -> BackboneRecord:
+    """The record of a backbone: one of :data:`BACKBONES`, else one made from timm's own feature table.
+
+    Raises:
+        ValueError: neither knows the name, or timm's model has no features at strides 4, 8, 16, 32.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if not timm.is_model(name):
+        known = ", ".join(sorted(BACKBONES.names))
+        raise ValueError(f"backbone is {name!r}, must be one of {known}, or a timm model that gives features.")
+    info = timm.create_model(name, pretrained=False, features_only=True).feature_info
+    wanted = [4, 8, 16, 32]
+    levels = [i for i, stride in enumerate(info.reduction()) if stride in wanted]
+    if [info.reduction()[i] for i in levels] != wanted:
+        raise ValueError(f"timm's {name} gives features at strides {info.reduction()}, needed are {wanted}.")
+    channels = tuple(info.channels()[i] for i in levels)
+    return BackboneRecord(name, name, channels, f"timm's {name}", levels=tuple(levels))
+
+
+def _timm_model(record: BackboneRecord, pretrained: Union[bool, str], in_channels: int) -> nn.Module:
+    arguments: Dict[str, Any] = dict(record.arguments, in_chans=in_channels)
+    arguments.update({"num_classes": 0} if record.final_norm else {"features_only": True, "out_indices": record.levels})
+    name = record.timm_name
+    if pretrained:
+        name = f"{name}.{record.weights}" if record.name in BACKBONES else name
+        arguments["pretrained"] = True
+        if isinstance(pretrained, str):
+            arguments["pretrained_cfg_overlay"] = {"file": pretrained}
+    try:
+        return timm.create_model(name, **arguments)
+    except (OSError, RuntimeError) as error:  # what hub and file errors derive from
+        if not pretrained:
+            raise
+        source = f"the file {pretrained}" if isinstance(pretrained, str) else "timm's model hub"
+        raise RuntimeError(
+            f"ImageNet weights {name} could not be read from {source} ({type(error).__name__}: {error}). "
+            "Use pretrained=False (a checkpoint or training fills the network), go online once so that timm caches "
+            "them, or give pretrained='<path to the weights file>'."
+        ) from error
+
+
+class TimmBackbone(nn.Module):
+    """A timm model as backbone: ``(B, in_channels, H, W)`` to features at strides 4, 8, 16, 32, fine → coarse.
+
+    Args:
+        record: what to build.
+        pretrained: ImageNet weights: False, True (from timm's hub or cache) or the path of a weights file.
+        in_channels: channels of the input.
+
+    Raises:
+        RuntimeError: the ImageNet weights can't be had, for example offline.
+    """
+
+    def __init__(self, record: BackboneRecord, pretrained: Union[bool, str] = False, in_channels: int = 3) -> None:
+        super().__init__()
+        self.name = record.name
+        self.channels: List[int] = list(record.channels)
+        self.strides: List[int] = list(record.strides)
+        self.body = _timm_model(record, pretrained, in_channels)
+
+    def forward(self, x: Tensor) -> List[Tensor]:
+        """Features ``(B, channels[i], H / strides[i], W / strides[i])``."""
+        return self.body(x)
+
+
+def create_backbone(name: str, pretrained: Union[bool, str] = False, in_channels: int = 3) -> TimmBackbone:
+    """Build a backbone by name, see :func:`find_backbone` and :class:`TimmBackbone`."""
+    return TimmBackbone(find_backbone(name), pretrained, in_channels)
