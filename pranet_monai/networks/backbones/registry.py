@@ -27,7 +27,7 @@ class BackboneRecord:
         arguments: further keywords for timm.
         weights: timm's tag of the ImageNet weights that ``pretrained=True`` takes.
         weights_license: licence of those weights.
-        image_size: the only input side that it takes (fixed windows), or None.
+        image_size: the only input side that it takes (fixed windows): other images are resized to it; or None.
         final_norm: whether the last feature goes through the model's final norm (MaxViT).
     """
 
@@ -85,5 +85,35 @@ for _depth in (18, 34, 50, 101, 152):
             levels=(1, 2, 3, 4),
             weights="tv_in1k",
             weights_license="BSD-3-Clause",
+        )
+    )
+
+# the originals' "Res2Net50-v1b 26w4s" (deep stem, average-pool shortcuts) is timm's res2net50d, not res2net50_26w_4s
+add_backbone(
+    BackboneRecord(
+        "res2net50",
+        "res2net50d",
+        (256, 512, 1024, 2048),
+        "Res2Net-50 v1b 26w4s (Gao et al., TPAMI 2021)",
+        levels=(1, 2, 3, 4),
+        weights_license="not stated",
+    )
+)
+
+for _name, _channels in {
+    "maxvit_tiny_rw_224": (64, 128, 256, 512),
+    "maxvit_rmlp_tiny_rw_256": (64, 128, 256, 512),
+    "maxvit_rmlp_small_rw_224": (96, 192, 384, 768),
+    "maxxvit_rmlp_small_rw_256": (96, 192, 384, 768),
+}.items():
+    add_backbone(
+        BackboneRecord(
+            _name,
+            _name,
+            _channels,
+            f"Multi-axis vision transformer {_name} (Tu et al., ECCV 2022, in timm's form)",
+            weights="sw_in1k",
+            image_size=int(_name[-3:]),
+            final_norm=True,
         )
     )

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one adapter between timm and this package: an image in, a list of features out."""
 
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional, Union
 
 import timm
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pranet_monai.networks.backbones.registry import BACKBONES, BackboneRecord
 
@@ -31,6 +32,25 @@ def find_backbone(name: str) -> BackboneRecord:
     return BackboneRecord(name, name, channels, f"timm's {name}", levels=tuple(levels))
 
 
+class _NormedFeatures(nn.Module):
+    """The features of timm's MaxViT, the last one through the final norm, which ``features_only`` leaves out."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.stem = model.stem
+        self.stages = model.stages
+        self.norm = model.norm
+
+    def forward(self, x: Tensor) -> List[Tensor]:
+        features: List[Tensor] = []
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        features[-1] = self.norm(x)
+        return features
+
+
 def _timm_model(record: BackboneRecord, pretrained: Union[bool, str], in_channels: int) -> nn.Module:
     arguments: Dict[str, Any] = dict(record.arguments, in_chans=in_channels)
     arguments.update({"num_classes": 0} if record.final_norm else {"features_only": True, "out_indices": record.levels})
@@ -41,7 +61,7 @@ def _timm_model(record: BackboneRecord, pretrained: Union[bool, str], in_channel
         if isinstance(pretrained, str):
             arguments["pretrained_cfg_overlay"] = {"file": pretrained}
     try:
-        return timm.create_model(name, **arguments)
+        model = timm.create_model(name, **arguments)
     except (OSError, RuntimeError) as error:  # what hub and file errors derive from
         if not pretrained:
             raise
@@ -51,10 +71,13 @@ def _timm_model(record: BackboneRecord, pretrained: Union[bool, str], in_channel
             "Use pretrained=False (a checkpoint or training fills the network), go online once so that timm caches "
             "them, or give pretrained='<path to the weights file>'."
         ) from error
+    return _NormedFeatures(model) if record.final_norm else model
 
 
 class TimmBackbone(nn.Module):
     """A timm model as backbone: ``(B, in_channels, H, W)`` to features at strides 4, 8, 16, 32, fine → coarse.
+
+    Models of fixed windows (MaxViT) see the image resized to their ``image_size``; their strides count from that.
 
     Args:
         record: what to build.
@@ -65,15 +88,21 @@ class TimmBackbone(nn.Module):
         RuntimeError: the ImageNet weights can't be had, for example offline.
     """
 
+    image_size: Optional[int]  # torch.jit.script reads Optional attributes here
+
     def __init__(self, record: BackboneRecord, pretrained: Union[bool, str] = False, in_channels: int = 3) -> None:
         super().__init__()
         self.name = record.name
         self.channels: List[int] = list(record.channels)
         self.strides: List[int] = list(record.strides)
+        self.image_size = record.image_size
         self.body = _timm_model(record, pretrained, in_channels)
 
     def forward(self, x: Tensor) -> List[Tensor]:
         """Features ``(B, channels[i], H / strides[i], W / strides[i])``."""
+        side = self.image_size
+        if side is not None and (x.shape[2] != side or x.shape[3] != side):
+            x = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
         return self.body(x)
 
 
