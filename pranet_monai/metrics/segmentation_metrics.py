@@ -23,8 +23,8 @@ class SegmentationMetric(CumulativeIterationMetric):
     Args:
         num_classes: number of classes, background included.
         include_background: score class 0 too.
-        reduction: what :meth:`aggregate` returns: "mean" (mean over the classes of a case, then over the cases, a
-            scalar), "mean_batch" (mean of each class over the cases, shape (classes,)) or "none" (shape (cases, classes)).
+        reduction: what :meth:`aggregate` returns: "mean" (over the classes of a case, then over the cases; a scalar),
+            "mean_batch" (of each class over the cases, shape (classes,)) or "none" (shape (cases, classes)).
 
     Raises:
         ValueError: when ``num_classes`` is below 2 or ``reduction`` is unknown.
@@ -50,6 +50,7 @@ class SegmentationMetric(CumulativeIterationMetric):
         Args:
             y_pred: labels (B, 1, H, W[, D]) of any integer or float type, or one-hot (B, num_classes, H, W[, D]).
             y: the reference, likewise.
+            kwargs: for the metric.
 
         Returns:
             Scores (B, classes), float32 on the CPU.
