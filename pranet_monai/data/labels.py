@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only list of classes: for each data set the numbers, names, colours, measured regions and raw file values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pranet_monai.errors import BadCaseError
+
+__all__ = ["LABEL_MAPS", "LabelMap", "get_label_map"]
+
+Color = tuple[int, int, int]
+
+# One organ keeps one colour in every data set; neighbours in the body differ in hue and in lightness, so that
+# overlays stay readable in print and for colour-blind readers.
+ORGAN_COLORS: dict[str, Color] = {
+    "background": (0, 0, 0),
+    "right_ventricle": (86, 180, 233),
+    "myocardium": (240, 228, 66),
+    "left_ventricle": (213, 94, 0),
+    "anterior": (230, 159, 0),
+    "posterior": (0, 114, 178),
+    "liver": (178, 79, 58),
+    "spleen": (148, 103, 189),
+    "right_kidney": (0, 158, 115),
+    "left_kidney": (86, 180, 233),
+    "gallbladder": (166, 216, 84),
+    "oesophagus": (255, 187, 120),
+    "stomach": (240, 228, 66),
+    "aorta": (227, 26, 28),
+    "inferior_vena_cava": (31, 96, 196),
+    "pancreas": (255, 127, 0),
+    "right_adrenal_gland": (27, 120, 55),
+    "left_adrenal_gland": (127, 205, 187),
+    "duodenum": (231, 138, 195),
+    "bladder": (255, 255, 153),
+    "prostate_or_uterus": (117, 112, 179),
+    "kidney": (0, 158, 115),
+    "tumour": (213, 94, 0),
+    "cyst": (86, 180, 233),
+    "polyp": (0, 200, 83),
+}
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The classes of one data set.
+
+    Attributes:
+        name: key in :data:`LABEL_MAPS`.
+        labels: class number → lower-case name, without gaps; 0 is ``"background"``.
+        colors: class number → red, green, blue in 0…255.
+        regions: what is measured: name → the classes whose union it is. Default: each class by itself.
+        raw_values: number in the data set's own label files → class number. Default: the numbers are the same.
+    """
+
+    name: str
+    labels: Mapping[int, str]
+    colors: Mapping[int, Color]
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    raw_values: Mapping[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if list(self.labels) != list(range(len(self.labels))) or self.labels[0] != "background":
+            raise ValueError(f"{self.name}: labels must count 0, 1, 2, … from 'background', got {dict(self.labels)}")
+        if set(self.colors) != set(self.labels):
+            raise ValueError(f"{self.name}: colors must be given for {list(self.labels)}, got {list(self.colors)}")
+        if not self.regions:
+            object.__setattr__(self, "regions", {name: (i,) for i, name in self.labels.items() if i > 0})
+        if not self.raw_values:
+            object.__setattr__(self, "raw_values", {i: i for i in self.labels})
+        strangers = {i for classes in self.regions.values() for i in classes} | set(self.raw_values.values())
+        if not strangers <= set(self.labels):
+            raise ValueError(
+                f"{self.name}: regions and raw_values use {sorted(strangers)}, allowed: {list(self.labels)}"
+            )
+
+    @property
+    def out_channels(self) -> int:
+        """Number of classes, background included."""
+        return len(self.labels)
+
+    @property
+    def organs(self) -> Mapping[str, tuple[int, ...]]:
+        """What the report measures: name → the classes whose union it is."""
+        return self.regions
+
+    def from_raw(self, array: np.ndarray, source: str) -> np.ndarray:
+        """Turns the numbers of the data set's own label files into class numbers.
+
+        Args:
+            array: labels as read from the file, any shape, any numeric type.
+            source: file the array came from, for the error message.
+
+        Returns:
+            Class numbers, uint8, same shape.
+
+        Raises:
+            BadCaseError: when a value isn't one of ``raw_values``.
+        """
+        self._refuse_strangers(array, source, self.raw_values)
+        table = np.zeros(max(self.raw_values) + 1, dtype=np.uint8)
+        table[list(self.raw_values)] = list(self.raw_values.values())
+        return table[array.astype(np.intp)]
+
+    def validate(self, array: np.ndarray, source: str) -> None:
+        """Refuses values that are no class numbers of this map.
+
+        Args:
+            array: class numbers, any shape.
+            source: file or case the array came from, for the error message.
+
+        Raises:
+            BadCaseError: naming the source, the values outside with their voxel counts, and the allowed ones.
+        """
+        self._refuse_strangers(array, source, self.labels)
+
+    def _refuse_strangers(self, array: np.ndarray, source: str, allowed: Mapping[int, object]) -> None:
+        known = np.isin(array, list(allowed))
+        if known.all():
+            return
+        values, counts = np.unique(array[~known], return_counts=True)
+        outside = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        first = ", ".join(f"{value:g} ({count} voxels)" for value, count in list(outside.items())[:8])
+        more = f" and {len(outside) - 8} more values" if len(outside) > 8 else ""
+        meaning = ", ".join(f"{raw} = {self.labels[self.raw_values.get(raw, raw)]}" for raw in allowed)
+        raise BadCaseError(
+            f"{source}: found label values outside of {self.name}: {first}{more}; allowed: {meaning}; "
+            "fix: correct the label file, or choose the label map that it was drawn with"
+        )
+
+
+def _label_map(
+    name: str,
+    *organs: str,
+    regions: Mapping[str, tuple[int, ...]] | None = None,
+    raw_values: Mapping[int, int] | None = None,
+) -> LabelMap:
+    """Numbers the organs 1, 2, 3, … in the given order and gives each its colour."""
+    labels = dict(enumerate(("background", *organs)))
+    colors = {number: ORGAN_COLORS[organ] for number, organ in labels.items()}
+    return LabelMap(name, labels, colors, regions or {}, raw_values or {})
+
+
+_SYNAPSE8 = _label_map(
+    "synapse8",
+    *("spleen", "right_kidney", "left_kidney", "gallbladder", "pancreas", "liver", "stomach", "aorta"),
+    # The 13 numbers of the BTCV files; oesophagus, veins and adrenal glands become background.
+    raw_values={0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 0, 6: 6, 7: 7, 8: 8, 9: 0, 10: 0, 11: 5, 12: 0, 13: 0},
+)
+
+LABEL_MAPS: dict[str, LabelMap] = {
+    record.name: record
+    for record in (
+        _label_map("acdc", "right_ventricle", "myocardium", "left_ventricle"),
+        _label_map("chaos_mr", "liver", "right_kidney", "left_kidney", "spleen"),
+        _label_map("hippocampus", "anterior", "posterior"),
+        _SYNAPSE8,
+        # The preprocessed npz/h5 files of TransUNet hold the same eight organs in alphabetical order.
+        replace(
+            _SYNAPSE8,
+            name="synapse8_transunet",
+            raw_values={0: 0, 1: 8, 2: 4, 3: 3, 4: 2, 5: 6, 6: 5, 7: 1, 8: 7},
+        ),
+        _label_map(
+            "amos15",
+            *("spleen", "right_kidney", "left_kidney", "gallbladder", "oesophagus", "liver", "stomach", "aorta"),
+            *("inferior_vena_cava", "pancreas", "right_adrenal_gland", "left_adrenal_gland", "duodenum", "bladder"),
+            "prostate_or_uterus",
+        ),
+        _label_map(
+            "kits23",
+            *("kidney", "tumour", "cyst"),
+            regions={"kidney_and_masses": (1, 2, 3), "masses": (2, 3), "tumour": (2,)},
+        ),
+        _label_map("polyp", "polyp"),
+    )
+}
+
+
+def get_label_map(name: str | LabelMap) -> LabelMap:
+    """Looks up a data set's classes.
+
+    Args:
+        name: a key of :data:`LABEL_MAPS`; a LabelMap is handed back as it is.
+
+    Raises:
+        ValueError: when the name is unknown; lists the known ones.
+    """
+    if isinstance(name, LabelMap):
+        return name
+    if name not in LABEL_MAPS:
+        raise ValueError(f"label map {name!r} is unknown; known: {', '.join(LABEL_MAPS)}; add it to LABEL_MAPS")
+    return LABEL_MAPS[name]

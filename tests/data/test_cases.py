@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pranet_monai.data.cases import find_cases, mask_path
+from pranet_monai.errors import UsageError
+
+
+def make(root: Path, *names: str) -> Path:
+    """Empty files: finding cases never opens one."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def pairs(root: Path, items: list[dict[str, str]]) -> dict[str, tuple[str | None, ...]]:
+    """case → its image and label, relative to the root."""
+    shown = {
+        item["case"]: tuple(
+            Path(item[key]).relative_to(root).as_posix() if key in item else None for key in ("image", "label")
+        )
+        for item in items
+    }
+    assert len(shown) == len(items), "two cases share a name"
+    return shown
+
+
+def test_flat_folder_and_sub_folders(tmp_path: Path) -> None:
+    make(tmp_path, "b.nii", "a.nii.gz", "ward/x.nrrd", "ward/deep/x.mha", "notes.txt", ".hidden.nii", "._a.nii.gz")
+    items = find_cases(tmp_path)
+    assert [item["case"] for item in items] == ["a", "b", "ward/deep/x", "ward/x"]
+    assert items[2]["image"] == str(tmp_path / "ward/deep/x.mha")
+
+
+def test_decathlon_with_macos_leftovers(tmp_path: Path) -> None:
+    make(tmp_path, "imagesTr/h_1.nii.gz", "labelsTr/h_1.nii.gz", "imagesTr/._h_1.nii.gz", "imagesTs/h_2.nii.gz")
+    assert pairs(tmp_path, find_cases(tmp_path, labels="optional")) == {
+        "imagesTr/h_1": ("imagesTr/h_1.nii.gz", "labelsTr/h_1.nii.gz"),
+        "imagesTs/h_2": ("imagesTs/h_2.nii.gz", None),
+    }
+
+
+def test_images_folder_given_itself_finds_its_sibling(tmp_path: Path) -> None:
+    make(tmp_path, "imagesVal/p.nii.gz", "labelsVal/p.nii.gz")
+    assert pairs(tmp_path, find_cases(tmp_path / "imagesVal", labels="required")) == {
+        "p": ("imagesVal/p.nii.gz", "labelsVal/p.nii.gz")
+    }
+
+
+def test_acdc_as_downloaded(tmp_path: Path) -> None:
+    folder = "training/patient001/patient001_"
+    make(tmp_path, *(f"{folder}{name}" for name in ("4d.nii.gz", "frame01.nii.gz", "frame01_gt.nii.gz", "Info.cfg")))
+    make(tmp_path, "training/patient002/patient002_4d.nii.gz")
+    assert pairs(tmp_path, find_cases(tmp_path, labels="optional")) == {
+        "training/patient001/patient001_frame01": (f"{folder}frame01.nii.gz", f"{folder}frame01_gt.nii.gz"),
+        "training/patient002/patient002_4d": ("training/patient002/patient002_4d.nii.gz", None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("img/img0001.nii.gz", "label/label0001.nii.gz"),
+        ("case_00000/imaging.nii.gz", "case_00000/segmentation.nii.gz"),
+        ("imagesTr/x_0000.nii.gz", "labelsTr/x.nii.gz"),
+        ("images/a/x.nii", "labels/a/x.nii.gz"),
+        ("x.nii.gz", "x_label.nii"),
+        ("x.nrrd", "x.seg.nrrd"),
+        ("x.nii.gz", "x-seg.nii.gz"),
+    ],
+)
+def test_label_conventions(tmp_path: Path, image: str, label: str) -> None:
+    make(tmp_path, image, label)
+    (item,) = find_cases(tmp_path, labels="required")
+    assert (item["image"], item["label"]) == (str(tmp_path / image), str(tmp_path / label))
+
+
+def test_label_dir_is_the_only_place_looked_at(tmp_path: Path) -> None:
+    images = make(tmp_path / "images", "a.nii", "a_gt.nii", "sub/b.nii", "c.nii")
+    labels = make(tmp_path / "masks", "a.nii.gz", "sub/b_seg.nii")
+    found = find_cases(images, labels="optional", label_dir=labels)
+    assert pairs(tmp_path, found) == {
+        "a": ("images/a.nii", "masks/a.nii.gz"),
+        "c": ("images/c.nii", None),
+        "sub/b": ("images/sub/b.nii", "masks/sub/b_seg.nii"),
+    }
+    with pytest.raises(UsageError, match="label_dir .*nowhere: found no such folder"):
+        find_cases(images, labels="optional", label_dir=tmp_path / "nowhere")
+
+
+def test_what_lacks_its_partner_fails_by_itself(tmp_path: Path) -> None:
+    make(tmp_path, "whole.nii", "whole_gt.nii", "alone.nii", "orphan_gt.nii")
+    required = {item["case"]: item.get("error") for item in find_cases(tmp_path, labels="required")}
+    assert required["whole"] is None
+    assert "alone.nii: found no label" in str(required["alone"])
+    assert "orphan_gt.nii: found a label without its image" in str(required["orphan_gt"])
+    optional = {item["case"] for item in find_cases(tmp_path, labels="optional") if "error" in item}
+    assert optional == {"orphan_gt"}
+    assert [item["case"] for item in find_cases(tmp_path)] == ["alone", "whole"]
+
+
+def test_single_file_even_if_named_like_a_label(tmp_path: Path) -> None:
+    make(tmp_path, "x_seg.nii.gz", "other.nii.gz")
+    items = find_cases(tmp_path / "x_seg.nii.gz", labels="optional")
+    assert items == [{"case": "x_seg", "image": str(tmp_path / "x_seg.nii.gz")}]
+
+
+def test_two_files_of_one_name_keep_two_masks(tmp_path: Path) -> None:
+    make(tmp_path, "x.nii", "x.nii.gz")
+    cases = [item["case"] for item in find_cases(tmp_path)]
+    assert cases == ["x.nii", "x.nii.gz"]
+    assert len({mask_path("out", case) for case in cases}) == 2
+
+
+def test_masks_of_runs_are_never_images_nor_labels(tmp_path: Path) -> None:
+    make(tmp_path, "a.nii", "out/a_seg.nii.gz", "out/stray.nii", "old/b.nii", "old/report/cases.csv")
+    items = find_cases(tmp_path, labels="optional", output_dir=tmp_path / "out")
+    assert pairs(tmp_path, items) == {"a": ("a.nii", None)}
+    beside = make(tmp_path / "beside", "a.nii", "a_seg.nii.gz")
+    assert pairs(beside, find_cases(beside, labels="optional", output_dir=beside)) == {"a": ("a.nii", None)}
+    assert pairs(beside, find_cases(beside, labels="optional")) == {"a": ("a.nii", "a_seg.nii.gz")}
+
+
+def test_link_back_to_the_root_ends(tmp_path: Path) -> None:
+    make(tmp_path, "a.nii")
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert [item["case"] for item in find_cases(tmp_path)] == ["a"]
+
+
+def test_wrong_folders_say_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere: found no such folder"):
+        find_cases(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"no file at all; allowed: \*\.nii\.gz, \*\.nii, \*\.nrrd, \*\.mha"):
+        find_cases(tmp_path)
+    make(tmp_path, "s1.dcm", "s2.dcm", "x_gt.nii")
+    with pytest.raises(UsageError, match=r"1 files named like labels \(x_gt.nii, …\), 2 .dcm files.*dcm2niix"):
+        find_cases(tmp_path)
+    with pytest.raises(UsageError, match=r"s1.dcm: found no volume"):
+        find_cases(tmp_path / "s1.dcm")
+    with pytest.raises(UsageError, match="labels='all': allowed are"):
+        find_cases(tmp_path, labels="all")  # type: ignore[arg-type]
+
+
+def test_masks_keep_the_folder_structure() -> None:
+    assert mask_path("out", "ward/deep/x") == Path("out/ward/deep/x_seg.nii.gz")
