@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which patients are for training, which choose the model, which judge it: committed files, loaded with a check."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+__all__ = ["load_split", "load_split_parts", "patient_of"]
+
+_FOLDER = Path(__file__).parent / "splits"
+
+
+def load_split(name: str, part: str) -> list[str]:
+    """The patients of one part of a split.
+
+    Args:
+        name: a file of ``data/splits`` without its extension, e.g. ``"acdc_70_10_20"``, or the path of a JSON file of
+            one's own with the same keys.
+        part: e.g. ``"train"``, ``"val"``, ``"test"`` or ``"fold0"``.
+
+    Raises:
+        ValueError: when the split or the part is unknown (lists the known ones), or when a patient is in two parts.
+    """
+    parts = load_split_parts(name)
+    if part not in parts:
+        raise ValueError(f"split {name!r} has no part {part!r}; it has: {', '.join(parts)}")
+    return parts[part]
+
+
+def load_split_parts(name: str) -> dict[str, list[str]]:
+    """All parts of a split: part → patients. See :func:`load_split`."""
+    path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
+    if not path.is_file():
+        known = sorted(file.stem for file in _FOLDER.glob("*.json"))
+        raise ValueError(f"split {name!r} is unknown; known: {', '.join(known)}, or the path of a .json file")
+    parts: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))["parts"]
+    count = Counter(patient for patients in parts.values() for patient in patients)
+    doubled = sorted(patient for patient, times in count.items() if times > 1)
+    if doubled:
+        raise ValueError(
+            f"split {path}: {len(doubled)} patients are in more than one place ({', '.join(doubled[:10])}); "
+            "allowed: each patient once, or the scores would be of patients that the model has seen"
+        )
+    return parts
+
+
+def patient_of(case: str, patients: list[str]) -> str | None:
+    """The patient whose case this is: ``imagesTr/patient003_ED`` → ``patient003``; None for one that isn't listed."""
+    folders_and_name = case.replace("\\", "/").split("/")
+    found = [
+        patient
+        for patient in patients
+        if any(part == patient or part.startswith((f"{patient}_", f"{patient}.")) for part in folders_and_name)
+    ]
+    return found[0] if found else None
