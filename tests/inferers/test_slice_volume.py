@@ -1,0 +1,438 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from monai.data import MetaTensor, decollate_batch, list_data_collate
+from monai.inferers import Inferer, SliceInferer
+from monai.transforms import Compose, EnsureChannelFirstd, Invertd, Orientationd
+from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+from scipy.ndimage import zoom
+from torch import Tensor, nn
+
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.inferers import SliceVolumeInferer
+
+CLASSES = 5
+RAS = ("R", "A", "S")
+
+
+class SmallNet(nn.Module):
+    """Untrained, but sees position and neighbourhood, so wrong windows, flips or axes change its labels."""
+
+    def __init__(self, in_channels: int = 1, out_channels: int = CLASSES) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        torch.manual_seed(0)
+        self.body = nn.Sequential(
+            nn.Conv2d(in_channels, 8, 5, padding=2), nn.Tanh(), nn.Conv2d(8, out_channels, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        ramp = torch.linspace(-0.2, 0.3, x.shape[-1], device=x.device).expand(x.shape[-2:])
+        return self.body(x + ramp + 2 * ramp.mT if x.shape[-1] == x.shape[-2] else x + ramp)
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    return SmallNet().eval()
+
+
+def volume(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def affine(spacing: tuple[float, float, float] = (1, 1, 1)) -> Tensor:
+    return torch.diag(torch.tensor([*spacing, 1.0], dtype=torch.float64))
+
+
+# --- windows -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["gaussian", "constant"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(1, 1, 40, 36, 29), (2, 1, 20, 50, 24)])  # the second is smaller than the window
+def test_logits_equal_monai_slice_inferer(network: nn.Module, mode: str, axis: int, shape: tuple[int, ...]):
+    inputs = volume(*shape)
+    windows = {"roi_size": (24, 24), "sw_batch_size": 3, "overlap": 0.5, "mode": mode}
+    expected = SliceInferer(spatial_dim=axis, **windows)(inputs, network)
+    logits = SliceVolumeInferer(axis=axis, output="logits", **windows)(inputs, network)
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+    labels = SliceVolumeInferer(axis=axis, **windows)(inputs, network)
+    assert labels.dtype == torch.uint8 and len(labels.unique()) == CLASSES
+    torch.testing.assert_close(labels, logits.argmax(1, keepdim=True).byte(), rtol=0, atol=0)
+
+
+def test_padding_is_monais(network: nn.Module):
+    options: dict[str, Any] = {"roi_size": (24, 24), "padding_mode": "constant", "cval": -3.0, "overlap": 0.25}
+    expected = SliceInferer(spatial_dim=2, sw_batch_size=2, mode="gaussian", **options)(
+        volume(1, 1, 15, 17, 3), network
+    )
+    logits = SliceVolumeInferer(output="logits", **options)(volume(1, 1, 15, 17, 3), network)
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_whole_slices_need_no_window(network: nn.Module):
+    inputs = volume(1, 1, 18, 22, 7)
+    logits = SliceVolumeInferer(output="logits", sw_batch_size=3)(inputs, network)
+    for number in range(7):
+        torch.testing.assert_close(logits[..., number], network(inputs[..., number]))
+
+
+def test_images_are_one_slice_each(network: nn.Module):
+    inputs = volume(5, 1, 18, 22)
+    labels = SliceVolumeInferer(sw_batch_size=2)(inputs, network)
+    assert torch.equal(labels, network(inputs).argmax(1, keepdim=True).byte())
+
+
+def test_arguments_reach_the_network():
+    def network(x: Tensor, offset: float, *, sign: float) -> Tensor:
+        return (x + offset) * sign
+
+    inputs = volume(1, 1, 8, 9, 2)
+    logits = SliceVolumeInferer(output="logits")(inputs, network, 2.0, sign=-1.0)
+    torch.testing.assert_close(logits, -(inputs + 2))
+
+
+# --- what comes out -----------------------------------------------------------
+
+
+def test_probabilities_and_single_channel():
+    inputs = volume(1, 1, 12, 12, 3)
+    many, one = SmallNet().eval(), SmallNet(out_channels=1).eval()
+    run = {output: SliceVolumeInferer(output=output) for output in ("logits", "probabilities", "labels")}
+    torch.testing.assert_close(run["probabilities"](inputs, many), run["logits"](inputs, many).softmax(1))
+    torch.testing.assert_close(run["probabilities"](inputs, one), run["logits"](inputs, one).sigmoid())
+    labels = run["labels"](inputs, one)
+    assert torch.equal(labels, (run["probabilities"](inputs, one) > 0.5).byte()) and 0 < labels.float().mean() < 1
+
+
+def test_sigmoid_gives_one_mask_per_region(network: nn.Module):
+    inputs = volume(1, 1, 12, 12, 3)
+    masks = SliceVolumeInferer(activation="sigmoid")(inputs, network)
+    logits = SliceVolumeInferer(output="logits")(inputs, network)
+    assert masks.shape == (1, CLASSES, 12, 12, 3) and masks.dtype == torch.uint8
+    assert torch.equal(masks, (logits > 0).byte())
+
+
+def test_cine_frames_are_segmented_one_by_one(network: nn.Module):
+    cine = volume(2, 4, 14, 13, 3)
+    inferer = SliceVolumeInferer(sw_batch_size=5)
+    labels = inferer(cine, network)
+    assert labels.shape == cine.shape
+    for frame in range(4):
+        assert torch.equal(labels[:, frame : frame + 1], inferer(cine[:, frame : frame + 1], network))
+    logits = SliceVolumeInferer(output="logits", sw_batch_size=5)(cine, network)
+    assert torch.equal(logits.unflatten(1, (4, CLASSES)).argmax(2).byte(), labels)
+
+
+def test_in_channels_can_be_given_or_read_through_a_wrapper():
+    colour = volume(1, 6, 10, 10, 2)
+    network = SmallNet(in_channels=3).eval()
+    assert SliceVolumeInferer()(colour, nn.DataParallel(network)).shape[1] == 2
+    assert SliceVolumeInferer(in_channels=3)(colour, lambda x: network(x)).shape[1] == 2
+    assert SliceVolumeInferer()(volume(1, 3, 10, 10, 2), lambda x: network(x)).shape[1] == 1
+
+
+def test_result_can_be_changed_and_keeps_the_inputs_type(network: nn.Module):
+    labels = SliceVolumeInferer()(volume(1, 1, 10, 10, 2).half(), network)
+    assert type(labels) is Tensor and not labels.is_inference()
+    labels += 1  # transforms may work in place
+
+
+# --- geometry -----------------------------------------------------------------
+
+
+ORIENTATIONS = [
+    codes
+    for order in itertools.permutations([("R", "L"), ("A", "P"), ("S", "I")])
+    for codes in itertools.product(*order)
+]
+
+
+def reoriented(image: MetaTensor, codes: tuple[str, ...]) -> MetaTensor:
+    """The same anatomy ``(1, C, H, W, D)`` in RAS, stored in another axis order."""
+    return Orientationd("x", axcodes="".join(codes))({"x": image[0]})["x"][None]
+
+
+@pytest.mark.parametrize("codes", ORIENTATIONS, ids="".join)
+def test_axis_by_name_under_every_orientation(codes: tuple[str, ...]):
+    """The slicing axis follows the anatomy: labels that mark each slice by its mean name the slice's own position."""
+    shape = {"R": 4, "A": 5, "S": 6}
+    for axis, letter in (("sagittal", "R"), ("coronal", "A"), ("axial", "S")):
+        ramp = torch.arange(shape[letter]).reshape([-1 if name == letter else 1 for name in RAS])
+        image = MetaTensor(ramp.expand(*shape.values()).float()[None, None], affine=affine((1.2, 0.9, 5)))
+        stored = reoriented(image, codes)
+
+        def slice_position(planes: Tensor) -> Tensor:
+            positions = planes.amax((1, 2, 3)).long()
+            assert torch.equal(positions, planes.amin((1, 2, 3)).long()), "a slice must lie at one position"
+            return F.one_hot(positions, 6).float()[:, :, None, None].expand(-1, -1, *planes.shape[2:])
+
+        labels = SliceVolumeInferer(axis=axis, sw_batch_size=4)(stored, slice_position)
+        assert torch.equal(labels.as_tensor(), stored.as_tensor().byte())
+
+
+def test_oblique_volume_is_cut_along_the_closest_axis():
+    angle = np.deg2rad(30)
+    oblique = torch.eye(4, dtype=torch.float64)
+    oblique[1:3, 1:3] = torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    cut: list[torch.Size] = []
+
+    def network(planes: Tensor) -> Tensor:
+        cut.append(planes.shape[2:])
+        return planes
+
+    stored = MetaTensor(volume(1, 1, 4, 5, 6), affine=oblique)
+    for axis in ("axial", "coronal", "sagittal"):
+        SliceVolumeInferer(axis=axis)(stored, network)
+    assert cut == [(4, 5), (4, 6), (5, 6)]
+
+
+def test_metadata_stay_so_that_invertd_works():
+    shape = (12, 11, 6)
+    geometry = affine((1, 2, 4)).numpy() @ inv_ornt_aff(ornt_transform(axcodes2ornt("PSL"), axcodes2ornt(RAS)), shape)
+    stored = MetaTensor(volume(1, *shape), affine=geometry)
+    preprocessing = Compose([EnsureChannelFirstd("image", channel_dim=0), Orientationd("image", axcodes="RAS")])
+    batch = list_data_collate([preprocessing({"image": stored.clone()})])
+    assert batch["image"].shape[2:] != shape
+    batch["pred"] = SliceVolumeInferer()(batch["image"], lambda planes: torch.cat([planes, -planes], 1))
+    assert batch["pred"].is_batch and batch["pred"].dtype == torch.uint8
+    item = decollate_batch(batch)[0]
+    restored = Invertd("pred", preprocessing, orig_keys="image", nearest_interp=True, to_tensor=True)(item)["pred"]
+    assert torch.equal(restored.as_tensor(), (stored.as_tensor() < 0).to(restored.dtype))
+    np.testing.assert_allclose(restored.affine, stored.affine)
+
+
+def test_called_as_by_monai_label(network: nn.Module):
+    """There the input is ``volume[None]``: a MetaTensor that is no batch to MONAI."""
+    stored = MetaTensor(volume(1, 12, 11, 6), affine=affine((2, 2, 8)))
+    labels = SliceVolumeInferer()(stored[None], network)
+    assert isinstance(SliceVolumeInferer(), Inferer) and labels.shape == (1, 1, 12, 11, 6)
+    assert torch.equal(labels.affine, stored.affine)
+
+
+# --- resizing -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(50, 41, 4), (20, 24, 3)])
+def test_cubic_protocol_equals_the_plain_loop(network: nn.Module, shape: tuple[int, ...]):
+    image = volume(*shape).numpy()
+    expected = np.zeros(shape, np.uint8)
+    for number in range(shape[2]):
+        plane = image[:, :, number]
+        small = zoom(plane, (32 / shape[0], 32 / shape[1]), order=3)
+        with torch.no_grad():
+            labels = network(torch.from_numpy(small)[None, None]).softmax(1).argmax(1)[0].numpy()
+        expected[:, :, number] = zoom(labels, (shape[0] / 32, shape[1] / 32), order=0)
+    labels = SliceVolumeInferer((32, 32), resize="cubic", sw_batch_size=3)(torch.from_numpy(image)[None, None], network)
+    assert len(np.unique(expected)) == CLASSES
+    np.testing.assert_array_equal(labels[0, 0], expected)
+
+
+def test_pixdim_resamples_in_plane_and_decides_on_the_native_grid(network: nn.Module):
+    """Rows shrink from 0.8 to 1.6 mm (antialiased), columns grow from 3 to 2 mm."""
+    inputs = MetaTensor(volume(1, 1, 40, 20, 3), affine=affine((0.8, 3.0, 9.0)))
+    inferer = SliceVolumeInferer(pixdim=(1.6, 2.0), output="logits")
+    logits = inferer(inputs, network)
+    for number in range(3):
+        plane = inputs.as_tensor()[..., number]
+        small = F.interpolate(plane, (20, 30), mode="bilinear", antialias=True)
+        back = F.interpolate(network(small), (40, 20), mode="bilinear", antialias=True)
+        torch.testing.assert_close(logits[..., number].as_tensor(), back, rtol=1e-5, atol=1e-5)
+    labels = SliceVolumeInferer(pixdim=(1.6, 2.0))(inputs, network)
+    assert torch.equal(labels.as_tensor(), logits.as_tensor().argmax(1, keepdim=True).byte())
+
+
+def test_pixdim_windows_slide_over_the_resampled_slice(network: nn.Module):
+    inputs = MetaTensor(volume(1, 1, 20, 25, 3), affine=affine((2.0, 2.0, 9.0)))
+    windows = {"roi_size": (24, 24), "overlap": 0.5, "mode": "gaussian", "sw_batch_size": 2}
+    logits = SliceVolumeInferer(pixdim=(1.0, 1.0), output="logits", **windows)(inputs, network)
+    planes = F.interpolate(inputs.as_tensor()[0].permute(3, 0, 1, 2), (40, 50), mode="bilinear")
+    fine = SliceInferer(spatial_dim=2, **windows)(planes.permute(1, 2, 3, 0)[None], network)
+    back = F.interpolate(fine[0].permute(3, 0, 1, 2), (20, 25), mode="bilinear", antialias=True)
+    torch.testing.assert_close(logits.as_tensor()[0], back.permute(1, 2, 3, 0), rtol=1e-5, atol=1e-5)
+
+
+# --- speed and memory ---------------------------------------------------------
+
+
+def test_tta_averages_the_logits_of_mirrored_passes(network: nn.Module):
+    inputs = volume(1, 1, 16, 16, 2)
+    averaged = SliceVolumeInferer(output="logits", tta=[[0], [0, 1]])(inputs, network)
+    plain = SliceVolumeInferer(output="logits")
+    passes = [plain(inputs.flip(dims), network).flip(dims) for dims in ([], [2], [2, 3])]
+    torch.testing.assert_close(averaged, sum(passes) / 3)
+    assert not torch.allclose(averaged, passes[0], atol=0.05)
+
+
+@pytest.mark.parametrize("amp", [True, "bfloat16"])
+def test_amp_is_close_and_gives_float32(network: nn.Module, amp: bool | str):
+    inputs = volume(1, 1, 16, 16, 2)
+    exact = SliceVolumeInferer(output="logits")(inputs, network)
+    fast = SliceVolumeInferer(output="logits", amp=amp)(inputs, network)
+    assert fast.dtype == torch.float32 and not torch.equal(fast, exact)
+    torch.testing.assert_close(fast, exact, rtol=0, atol=0.02)
+
+
+def peak_bytes(inferer: SliceVolumeInferer, inputs: Tensor, network: nn.Module) -> int:
+    """Most bytes of tensors that lived at once during the call, from the allocator's own events."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        inferer(inputs, network)
+    events = profile.profiler.kineto_results.events()
+    changes = [event.nbytes() for event in sorted(events, key=lambda e: e.start_ns()) if event.name() == "[memory]"]
+    return int(np.cumsum(changes).max())
+
+
+def test_memory_of_labels_grows_with_the_uint8_volume_only():
+    network = SmallNet(out_channels=20).eval()
+    shallow, deep = volume(1, 1, 64, 64, 16), volume(1, 1, 64, 64, 64)
+    growth = {
+        output: peak_bytes(SliceVolumeInferer(output=output, sw_batch_size=4), deep, network)
+        - peak_bytes(SliceVolumeInferer(output=output, sw_batch_size=4), shallow, network)
+        for output in ("labels", "logits")
+    }
+    added_voxels = deep.numel() - shallow.numel()
+    assert growth["labels"] == pytest.approx(added_voxels, rel=0.05)
+    assert growth["logits"] == pytest.approx(added_voxels * 20 * 4, rel=0.05)  # the measure can tell
+
+
+class Hungry(SmallNet):
+    """Runs out of memory with more than ``limit`` slices at a time, until it is moved to the CPU."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+        self.moves: list[str] = []
+        self.batches: list[int] = []
+
+    def to(self, *args: Any, **kwargs: Any) -> Hungry:
+        self.moves.append(str(args[0]))
+        return super().to(*args, **kwargs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.limit and not self.moves:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.batches.append(len(x))
+        return super().forward(x)
+
+
+def test_out_of_memory_halves_the_batch(network: nn.Module):
+    inputs, hungry = volume(1, 1, 12, 12, 7), Hungry(limit=2).eval()
+    with pytest.warns(UserWarning, match="batches of 2"):
+        labels = SliceVolumeInferer(sw_batch_size=8)(inputs, hungry)
+    assert torch.equal(labels, SliceVolumeInferer()(inputs, network))
+    assert hungry.batches == [2, 2, 2, 1] and not hungry.moves
+
+
+def test_out_of_memory_with_one_slice_goes_to_the_cpu_and_home_again(network: nn.Module):
+    inputs, hungry = volume(1, 1, 12, 12, 3), Hungry(limit=0).eval()
+    with pytest.warns(UserWarning, match="on the CPU"):
+        labels = SliceVolumeInferer(sw_batch_size=2)(inputs, hungry)
+    assert torch.equal(labels, SliceVolumeInferer()(inputs, network))
+    assert hungry.moves == ["cpu", "cpu"]  # there, and back to the device it came from
+
+
+def test_out_of_memory_without_a_way_out_is_raised():
+    def network(x: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.warns(UserWarning, match="batches of 1"), pytest.raises(torch.OutOfMemoryError):
+        SliceVolumeInferer(sw_batch_size=2)(volume(1, 1, 8, 8, 2), network)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_network_on_the_gpu_result_on_the_cpu(network: nn.Module):
+    inputs = volume(1, 1, 50, 41, 9)
+    options: dict[str, Any] = {"roi_size": (32, 32), "output": "logits"}
+    for resize in (None, "cubic"):
+        expected = SliceVolumeInferer(resize=resize, **options)(inputs, network.cpu())
+        found = SliceVolumeInferer(resize=resize, sw_device="cuda", **options)(inputs, network.cuda())
+        assert found.device.type == "cpu"
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-3)  # convolutions in TF32
+
+
+def test_progress_bar_goes_to_stderr(network: nn.Module, capsys: pytest.CaptureFixture[str]):
+    SliceVolumeInferer(progress=True)(volume(1, 1, 8, 8, 3), network)
+    out, err = capsys.readouterr()
+    assert not out and "slices" in err
+
+
+# --- wrong use ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"axis": "transversal"}, "'axial'"),
+        ({"axis": 3}, "axis=3"),
+        ({"mode": "mean"}, "'gaussian'"),
+        ({"output": "mask"}, "'labels'"),
+        ({"resize": "linear"}, "'cubic'"),
+        ({"resize": "cubic"}, "needs roi_size"),
+        ({"resize": "cubic", "roi_size": (8, 8), "pixdim": (1, 1)}, "excludes pixdim"),
+        ({"roi_size": (8, 8, 8)}, "roi_size"),
+        ({"roi_size": (-1, 8)}, "roi_size"),
+        ({"pixdim": (0, 1)}, "pixdim"),
+        ({"sw_batch_size": 0}, "sw_batch_size=0"),
+        ({"overlap": 1.0}, "overlap=1.0"),
+        ({"tta": [[2]]}, "tta"),
+        ({"amp": "half"}, "'bfloat16'"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str):
+    with pytest.raises(UsageError, match=message):
+        SliceVolumeInferer(**arguments)
+
+
+def singular() -> Tensor:
+    return affine((1, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (torch.zeros(1, 8, 8), r"\(1, 8, 8\)"),
+        (torch.zeros(1, 1, 8, 0, 8), "at least one pixel"),
+        (torch.zeros(1, 3, 8, 8, 8), "3 input channels are no whole number of frames of 2"),
+        (MetaTensor(torch.zeros(1, 2, 8, 8, 8), affine=singular()), "invertible"),
+        (MetaTensor(torch.zeros(1, 2, 8, 8, 8), affine=affine() * float("nan")), "finite"),
+    ],
+)
+def test_bad_inputs_are_named(inputs: Tensor, message: str):
+    with pytest.raises(BadCaseError, match=message):
+        SliceVolumeInferer(in_channels=2)(inputs, SmallNet(in_channels=2))
+
+
+def test_batch_of_different_geometry_is_refused(network: nn.Module):
+    two = MetaTensor(torch.zeros(2, 1, 8, 8, 8), affine=torch.stack([affine(), affine((1, 2, 1))]))
+    SliceVolumeInferer()(two, network)  # the same axis: fine
+    with pytest.raises(BadCaseError, match="in-plane spacing differs"):
+        SliceVolumeInferer(pixdim=(1, 1))(two, network)
+    two.affine[1] = affine()[[0, 2, 1, 3]]
+    with pytest.raises(BadCaseError, match="axial axis differs"):
+        SliceVolumeInferer()(two, network)
+
+
+class Stages(NamedTuple):
+    foreground: list[Tensor]
+    background: list[Tensor]
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (lambda x: Stages([x], [x]), "Stages.*network.eval()"),
+        (lambda x: x[..., ::2], "input's size"),
+        (lambda x: x.expand(-1, 300, -1, -1), "300"),
+    ],
+)
+def test_networks_that_do_not_fit_are_named(network: Any, message: str):
+    with pytest.raises(UsageError, match=message):
+        SliceVolumeInferer()(volume(1, 1, 8, 8, 2), network)
