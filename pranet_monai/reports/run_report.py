@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a run: rows on disk as cases finish, summary, previews and page at the end."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ..data.labels import LabelMap, get_label_map
+from ..errors import UsageError
+from ..metrics import case_metrics, summarise
+from ..metrics.masks import MissedPolicy
+from ..metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
+from .definitions import definitions
+from .page import write_page
+from .previews import draw_preview
+from .run_info import environment, weights_record
+from .tables import Row, read_csv, write_atomically, write_csv, write_json
+from .views import voxel_sizes
+
+__all__ = ["RunReport"]
+
+CASE_COLUMNS = ["case", "status", "reason", "seconds"]
+ORGAN_COLUMNS = ["voxels", "volume_ml", "touches_border"]
+METRIC_COLUMNS = [
+    *("case", "organ", "status", "dice", "iou", "hd95_mm", "assd_mm", "nsd"),
+    *("volume_ml", "reference_volume_ml", "voxels", "reference_voxels", "touches_border"),
+]
+KEPT = "kept from an earlier run"
+
+
+class RunReport:
+    """Collects what a run did, in ``<output_dir>/report``.
+
+    ``cases.csv`` and ``metrics.csv`` are rewritten whole after each case, under another name first: a killed run
+    leaves every finished row. :meth:`finish` adds ``summary.json``, ``run.json`` and ``index.html``.
+
+    Args:
+        output_dir: folder of the run.
+        label_map: organs to measure, or the name of a known map.
+        definition: of HD95, "pooled" or "max".
+        tolerance_mm: of NSD.
+        missed: what the distances of an organ that only one of the masks holds count as.
+        window: centre and width of the previews' grey scale; chosen from the image where ``None``.
+        previews: draw a picture per case.
+        resume: keep the rows of an earlier run in the same folder.
+
+    Raises:
+        UsageError: when the folder can't be written, or the label map is unknown.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        label_map: LabelMap | str,
+        *,
+        definition: HD95Definition = "pooled",
+        tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+        missed: MissedPolicy = "diagonal",
+        window: tuple[float, float] | None = None,
+        previews: bool = True,
+        resume: bool = False,
+    ) -> None:
+        self.folder = Path(output_dir) / "report"
+        try:
+            self.label_map = get_label_map(label_map)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        self.metric_options: dict[str, Any] = {"definition": definition, "tolerance_mm": tolerance_mm, "missed": missed}
+        self.window = window
+        self.previews = previews
+        self._cases: dict[str, Row] = {}
+        self._metrics: dict[str, list[Row]] = {}
+        self._started = datetime.now(timezone.utc)
+        self._clock = time.monotonic()
+        self._prepare_folder(resume)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every case is good, 1 when some failed."""
+        return int(any(row["status"] == "failed" for row in self._cases.values()))
+
+    def add_case(
+        self,
+        case: str,
+        prediction: np.ndarray,
+        affine: np.ndarray | None,
+        image: np.ndarray | None = None,
+        reference: np.ndarray | None = None,
+        seconds: float | None = None,
+    ) -> Row:
+        """Measure, draw and record a finished case.
+
+        Args:
+            case: its name, ``sub/folder/stem``.
+            prediction: label indices, shape (H, W, D), on the grid of the input file.
+            affine: voxel index to mm, shape (4, 4); ``None`` for a photograph stored as (column, row, 1): 1 mm pixels.
+            image: grey values (H, W, D) or colours (H, W, D, 3), for the preview.
+            reference: expert's label indices (H, W, D); gives the case its rows of metrics.
+            seconds: time that the case took.
+
+        Returns:
+            The row of ``cases.csv``.
+
+        Raises:
+            BadCaseError: when reference and prediction don't fit together, or hold labels outside the map.
+        """
+        organs = self._measure(prediction, affine, reference)
+        if self.previews:
+            drawn = draw_preview(
+                case, prediction, affine, self.label_map, image, reference, self.window, _notes(organs)
+            )  # fmt: skip
+            write_atomically(self.preview_path(case), drawn)
+        row: Row = {"case": case, "status": "ok", "reason": "", "seconds": seconds}
+        row.update({f"{name}_{rows['organ']}": rows[name] for rows in organs for name in ORGAN_COLUMNS})
+        if reference is not None:
+            self._metrics[case] = [{"case": case, **organ} for organ in organs]
+        return self._record(row)
+
+    def add_failure(self, case: str, reason: str | Exception) -> Row:
+        """Record a case that couldn't be processed, with a reason that a person can act on."""
+        self._metrics.pop(case, None)
+        self.preview_path(case).unlink(missing_ok=True)
+        reason = " ".join(str(reason).split()) or type(reason).__name__
+        return self._record({"case": case, "status": "failed", "reason": reason, "seconds": None})
+
+    def skip(self, case: str, mask: str | Path | None = None) -> Row:
+        """Record a case that an earlier run has finished.
+
+        Its former rows stay. Where there are none (their report was deleted), the mask is measured again.
+
+        Args:
+            case: its name.
+            mask: the mask that the earlier run has written.
+        """
+        former = self._cases.get(case, {})
+        row: Row = {"case": case, "seconds": None, **former, "status": "skipped", "reason": KEPT}
+        if former.get("status") not in ("ok", "skipped") and mask is not None:
+            volume = nib.Nifti1Image.from_filename(mask)
+            organs = self._measure(np.asarray(volume.dataobj), volume.affine, None)
+            row.update({f"{name}_{rows['organ']}": rows[name] for rows in organs for name in ORGAN_COLUMNS})
+        return self._record(row)
+
+    def finish(self, run_info: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Write ``summary.json`` (where references were given), ``run.json`` and ``index.html``.
+
+        Args:
+            run_info: what the caller knows of the run: ``options``, ``weights`` (a path, recorded with its hash) ...
+
+        Returns:
+            ``report`` (the folder), ``cases`` (count per status) and ``summary`` (or ``None``).
+        """
+        counts = dict.fromkeys(("ok", "failed", "skipped"), 0)
+        for row in self._cases.values():
+            counts[row["status"]] += 1
+        rows = [row for case_rows in self._metrics.values() for row in case_rows]
+        summary = None
+        if rows:
+            summary = {"definitions": definitions(**self.metric_options), **summarise(rows)}
+            write_json(self.folder / "summary.json", summary)
+        run = self._run_record(dict(run_info or {}), counts)
+        write_json(self.folder / "run.json", run)
+        write_page(self.folder, self.label_map, list(self._cases.values()), rows, summary, run)
+        return {"report": str(self.folder), "cases": counts, "summary": summary}
+
+    def preview_path(self, case: str) -> Path:
+        """Where the picture of a case lies."""
+        return self.folder / "previews" / f"{case}.png"
+
+    def _prepare_folder(self, resume: bool) -> None:
+        tables = [self.folder / "cases.csv", self.folder / "metrics.csv"]
+        stale = [self.folder / name for name in ("summary.json", "run.json", "index.html")]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not resume:  # nothing of an earlier run may stand beside the rows of this one
+                stale += tables
+                shutil.rmtree(self.folder / "previews", ignore_errors=True)
+            for path in stale:
+                path.unlink(missing_ok=True)
+            self._cases = {row["case"]: row for row in read_csv(tables[0])}
+            for row in read_csv(tables[1]):
+                self._metrics.setdefault(row["case"], []).append(row)
+            write_csv(tables[0], self._cases.values(), self._case_columns())
+        except OSError as error:
+            raise UsageError(
+                f"output folder {self.folder} can't be written ({error.strerror or error}); "
+                "choose a folder that you may write to"
+            ) from error
+
+    def _measure(self, prediction: np.ndarray, affine: np.ndarray | None, reference: np.ndarray | None) -> list[Row]:
+        spacing = voxel_sizes(np.eye(4) if affine is None else affine)
+        organs, labels = self.label_map.organs, list(self.label_map.labels)
+        return case_metrics(prediction, reference, organs, spacing, labels=labels, **self.metric_options)
+
+    def _record(self, row: Row) -> Row:
+        self._cases[row["case"]] = row
+        # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
+        if self._metrics:
+            rows = (row for case_rows in self._metrics.values() for row in case_rows)
+            write_csv(self.folder / "metrics.csv", rows, METRIC_COLUMNS)
+        write_csv(self.folder / "cases.csv", self._cases.values(), self._case_columns())
+        return row
+
+    def _case_columns(self) -> list[str]:
+        return CASE_COLUMNS + [f"{name}_{organ}" for organ in self.label_map.organs for name in ORGAN_COLUMNS]
+
+    def _run_record(self, run_info: dict[str, Any], counts: Mapping[str, int]) -> Row:
+        weights = run_info.pop("weights", None)
+        return {
+            "started": self._started.isoformat(timespec="seconds"),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self._clock, 3),
+            "cases": dict(counts),
+            "label_map": self.label_map.name,
+            "weights": weights_record(weights) if isinstance(weights, (str, Path)) else weights,
+            **environment(),
+            **run_info,
+            "seconds_per_case": {case: row.get("seconds") for case, row in self._cases.items()},
+        }
+
+
+def _notes(organs: list[Row]) -> dict[str, str]:
+    """What the preview's legend says beside each organ."""
+    notes = {}
+    for row in organs:
+        note = f"{row['volume_ml']:.0f} ml" if row["volume_ml"] >= 10 else f"{row['volume_ml']:.1f} ml"
+        if "dice" in row:
+            note += f" (expert {row['reference_volume_ml']:.0f})"
+            note += f" · Dice {row['dice']:.2f}" if row["dice"] == row["dice"] else ""
+        notes[row["organ"]] = note
+    return notes

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CSV and strict JSON files that are either whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Row", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
+
+Row = dict[str, Any]
+
+DECIMALS = 6  # of a cell: a Dice to 1e-6, a volume to a cubic micrometre; keeps the table readable
+TEXT_COLUMNS = frozenset({"case", "organ", "patient", "reason", "status"})  # a case named "007" stays "007"
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file under another name first, so that a killed run leaves the former file or the new one, never half.
+
+    Args:
+        path: the file to write; its folder is made where it is missing.
+        content: text (written as UTF-8) or bytes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write rows as CSV, atomically. A missing value, ``None`` or NaN is an empty cell; infinity is ``inf``."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Read what :func:`write_csv` wrote: numbers and booleans come back as such, empty cells as ``None``.
+
+    A file that isn't there has no rows.
+    """
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {column: cell if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON, atomically; see :func:`strict_json`."""
+    text = json.dumps(strict_json(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def strict_json(value: Any) -> Any:
+    """Turn a value into what the JSON standard has: NaN becomes null, infinity the string ``"inf"``.
+
+    Infinity isn't written as null, because an infinite distance (a missed organ under ``missed="inf"``) must not read
+    as "not measured".
+    """
+    if isinstance(value, Mapping):
+        return {str(key): strict_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [strict_json(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return strict_json(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _cell(value: Any) -> str | int | float:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return round(value, DECIMALS) if isinstance(value, float) else value
+
+
+def _value(cell: str | None) -> Any:
+    if not cell:
+        return None
+    if cell in ("true", "false"):
+        return cell == "true"
+    for number in (int, float):
+        try:
+            return number(cell)
+        except ValueError:
+            continue
+    return cell
