@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders"},
     "networks": NETWORK_PARTS,
     "losses": set(),
-    "inferers": set(),
+    "inferers": {"transforms"},
     "transforms": set(),
     "data": {"transforms"},
     "metrics": {"data"},

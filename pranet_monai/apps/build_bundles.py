@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes every bundle's configs from its ``bundle.yaml`` and the fragments all bundles share.
+
+MONAI Label reads exactly one config file, so each config is complete in itself; nobody wants to keep copies in step by
+hand, so the copies are made here:
+
+* ``bundles/_shared/facts.yaml`` states the facts that bundles share, ``bundles/<name>/bundle.yaml`` those in which the
+  bundle differs;
+* ``bundles/_shared/<kind>/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, and a list item
+  ``...${fact}`` for the items of a list;
+* what ``bundle.yaml`` says under ``configs`` is merged into the config of that name, for the rare true exception.
+
+A fact that nothing defines and a fact of ``bundle.yaml`` that nothing uses are both errors: each is a misspelling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files
+from pranet_monai.data.labels import LABEL_MAPS, get_label_map
+from pranet_monai.errors import UsageError
+
+__all__ = ["add_arguments", "build_bundle", "find_bundles", "run"]
+
+SHARED = "_shared"
+WHOLE = re.compile(r"\$\{(\w+)\}")
+SPREAD = re.compile(r"\.\.\.\$\{(\w+)\}")
+
+
+class Facts:
+    """Facts by name, resolved on demand, that remember which of them were used."""
+
+    def __init__(self, facts: dict[str, Any], source: Path) -> None:
+        self._facts = facts
+        self._source = source
+        self.used: set[str] = set()
+
+    def fill(self, value: Any, within: tuple[str, ...] = ()) -> Any:
+        """A copy of ``value`` with every ``${fact}`` in it replaced, at any depth.
+
+        Raises:
+            UsageError: a fact is not defined, or is defined through itself.
+        """
+        if isinstance(value, dict):
+            return {key: self.fill(item, within) for key, item in value.items()}
+        if isinstance(value, list):
+            return [filled for item in value for filled in self._fill_item(item, within)]
+        if isinstance(value, str):
+            if whole := WHOLE.fullmatch(value):
+                return self._get(whole[1], within)
+            return WHOLE.sub(lambda match: str(self._get(match[1], within)), value)
+        return value
+
+    def _fill_item(self, item: Any, within: tuple[str, ...]) -> list[Any]:
+        if isinstance(item, str) and (spread := SPREAD.fullmatch(item)):
+            return list(self._get(spread[1], within))
+        return [self.fill(item, within)]
+
+    def _get(self, name: str, within: tuple[str, ...]) -> Any:
+        if name in within:
+            raise UsageError(f"{self._source}: the fact {name!r} is defined through itself: {' -> '.join(within)}")
+        if name not in self._facts:
+            raise UsageError(f"{self._source}: no fact {name!r}; there are {', '.join(sorted(self._facts))}")
+        self.used.add(name)
+        return self.fill(self._facts[name], (*within, name))
+
+
+def merge(base: Any, change: Any) -> Any:
+    """``change`` laid over ``base``: mappings are merged key by key, anything else is replaced."""
+    if isinstance(base, dict) and isinstance(change, dict):
+        merged = {**base, **change}
+        return merged | {key: merge(base[key], change[key]) for key in base.keys() & change.keys()}
+    return copy.deepcopy(change)
+
+
+def build_bundle(folder: Path) -> dict[Path, str]:
+    """Everything that is generated for one bundle.
+
+    Args:
+        folder: the bundle's folder; the shared fragments lie in ``_shared`` beside it.
+
+    Returns:
+        File → text, for each file that ``bundle.yaml`` and the fragments decide.
+
+    Raises:
+        UsageError: a file is missing or malformed, or a fact is misspelt.
+    """
+    source, shared = folder / "bundle.yaml", folder.parent / SHARED
+    own = _read_yaml(source)
+    kind, changes = own.pop("kind", "volume"), own.pop("configs", {})
+    if "label_map" not in own:
+        raise UsageError(f"{source} must name its label_map, one of {', '.join(LABEL_MAPS)}")
+    labels = get_label_map(own["label_map"])
+    derived = {
+        "bundle": folder.name,
+        "out_channels": labels.out_channels,
+        "channel_def": {str(index): name for index, name in labels.labels.items()},
+        "label_classes": ", ".join(f"{index} {name.replace('_', ' ')}" for index, name in labels.labels.items()),
+        "eval_metrics": eval_metrics(folder),
+    }
+    facts = Facts({**_read_yaml(shared / "facts.yaml"), **own, **derived}, source)
+
+    templates = {path.stem: _read_yaml(path) for path in sorted((shared / kind).glob("*.yaml"))}
+    if unknown := changes.keys() - templates.keys():
+        raise UsageError(f"{source}: configs {sorted(unknown)} are not among {sorted(templates)}")
+    files = {
+        folder / "configs" / f"{name}.json": _to_json(facts.fill(merge(template, changes.get(name, {}))))
+        for name, template in templates.items()
+    }
+    if unused := own.keys() - facts.used - {"label_map"}:
+        raise UsageError(f"{source}: nothing uses the facts {sorted(unused)}; are they misspelt?")
+    files[folder / "configs" / "logging.conf"] = (shared / "logging.conf").read_text(encoding="utf-8")
+    files[folder / "LICENSE"] = (folder.parent.parent / "LICENSE").read_text(encoding="utf-8")
+    if weights := large_files(folder):
+        files[folder / "large_files.yml"] = yaml.safe_dump(weights, sort_keys=False)
+    card = folder / "docs" / "README.md"
+    files[card] = fill_scores(card)
+    return files
+
+
+def find_bundles(root: Path) -> list[Path]:
+    """The bundles' folders under ``root``, by name.
+
+    Raises:
+        UsageError: ``root`` holds no ``bundle.yaml`` one level down.
+    """
+    folders = sorted(path.parent for path in root.glob("*/bundle.yaml"))
+    if not folders:
+        raise UsageError(f"no {root}/<name>/bundle.yaml found; run this where the bundles are, or name their folder")
+    return folders
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``build-bundles``."""
+    parser.add_argument("root", nargs="?", type=Path, default=Path("bundles"), help="folder of bundles (%(default)s)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not up to date")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Builds or checks all bundles; 0 when all is up to date (afterwards), 1 when ``--check`` found a difference."""
+    stale = []
+    for folder in find_bundles(args.root):
+        for path, text in build_bundle(folder).items():
+            if path.is_file() and path.read_text(encoding="utf-8") == text:
+                continue
+            stale.append(path)
+            if not args.check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    for path in stale:
+        print(f"{'not up to date' if args.check else 'written'}: {path}")
+    if stale and args.check:
+        print("run: python -m pranet_monai build-bundles")
+    return int(bool(stale) and args.check)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is missing") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must hold a mapping, found {type(content).__name__}")
+    return content
+
+
+def _to_json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=4, ensure_ascii=False) + "\n"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers that a bundle states about itself, taken from the files that its evaluation and its weights left."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pranet_monai.errors import UsageError
+from pranet_monai.reports.run_info import weights_record
+
+__all__ = ["eval_metrics", "fill_scores", "large_files", "scores_table"]
+
+SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
+COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
+WEIGHTS = Path("models/model.pt")
+SUMMARY = Path("docs/validation/summary.json")
+
+
+def scores_table(summary: dict[str, Any]) -> str:
+    """A Markdown table of an evaluation's ``summary.json``: mean ± sd and the 95 % interval of the mean, per organ."""
+    header = ["organ", *(title for title, _ in COLUMNS.values()), "cases", "missed", "false"]
+    rows = [*summary["organs"].items(), ("**mean of organs**", summary["overall"])]
+    lines = [_row(header), _row(["---"] * len(header))]
+    for name, scores in rows:
+        cells = [_spread(scores[metric], digits) for metric, (_, digits) in COLUMNS.items()]
+        counts = [str(scores["n"]), str(scores["n_missed"]), str(scores["n_false"])]
+        lines.append(_row([name.replace("_", " "), *cells, *counts]))
+    return "\n".join(lines) + "\n"
+
+
+def fill_scores(card: Path) -> str:
+    """The text of a model card with every table between its score markers made anew.
+
+    Args:
+        card: Markdown with ``<!-- scores: FILE -->`` … ``<!-- end of scores -->``; FILE is relative to the card.
+
+    Raises:
+        UsageError: the card or a summary is missing.
+    """
+    if not card.is_file():
+        raise UsageError(f"{card} is missing; every bundle needs a model card")
+
+    def fill(match: re.Match[str]) -> str:
+        summary = _read_summary(card.parent / match["file"])
+        return match["open"] + (scores_table(summary) if summary else "No weights yet, so no scores.\n") + match["close"]
+
+    return SCORES.sub(fill, card.read_text(encoding="utf-8"))
+
+
+def eval_metrics(folder: Path) -> dict[str, float]:
+    """``eval_metrics`` of a bundle's metadata: mean Dice and HD95 per organ and over organs; empty before evaluation."""
+    summary = _read_summary(folder / SUMMARY)
+    if not summary:
+        return {}
+    return {
+        f"{metric}_{name}": round(scores[metric]["mean"], 4)
+        for name, scores in [("mean", summary["overall"]), *summary["organs"].items()]
+        for metric in ("dice", "hd95_mm")
+        if scores[metric]["mean"] is not None
+    }
+
+
+def large_files(folder: Path) -> dict[str, Any] | None:
+    """What ``large_files.yml`` says of a bundle's weights, or None where the bundle has none."""
+    if not (folder / WEIGHTS).is_file():
+        return None
+    digest = weights_record(folder / WEIGHTS)["sha256"]
+    return {"large_files": [{"path": WEIGHTS.as_posix(), "hash_val": digest, "hash_type": "sha256"}]}
+
+
+def _read_summary(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _spread(statistics: dict[str, Any], digits: int) -> str:
+    if statistics["mean"] is None:
+        return "undefined"
+    text = f"{statistics['mean']:.{digits}f}"
+    if statistics["sd"] is not None:
+        low, high = statistics["ci95"]
+        text += f" ± {statistics['sd']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return text
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

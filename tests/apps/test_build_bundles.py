@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The builder on a small set of bundles of the test's own; the project's bundles are checked in tests/bundles."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from pranet_monai.apps import build_bundles
+from pranet_monai.errors import UsageError
+
+BUNDLE = """
+label_map: acdc
+sizes: [3, 4]
+network: {_target_: Net, out: "${out_channels}"}
+"""
+FACTS = """
+network: {_target_: Nothing}
+load: [{keys: image}, "...${extra}", last]
+extra: [1, 2]
+greeting: hello ${bundle}
+"""
+TEMPLATE = """
+network_def: ${network}
+transforms: ["...${load}"]
+sizes: ${sizes}
+text: ${greeting}, $@network_def.to('cpu')
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    files = {
+        "LICENSE": "licence",
+        "bundles/_shared/facts.yaml": FACTS,
+        "bundles/_shared/logging.conf": "[loggers]",
+        "bundles/_shared/volume/inference.yaml": TEMPLATE,
+        "bundles/tiny_segmentation/bundle.yaml": BUNDLE,
+        "bundles/tiny_segmentation/docs/README.md": "# card",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path / "bundles"
+
+
+def _run(root: Path, *options: str) -> int:
+    parser = argparse.ArgumentParser()
+    build_bundles.add_arguments(parser)
+    return build_bundles.run(parser.parse_args([str(root), *options]))
+
+
+def _set(root: Path, old: str, new: str, name: str = "tiny_segmentation/bundle.yaml") -> None:
+    text = (root / name).read_text()
+    assert old in text
+    (root / name).write_text(text.replace(old, new))
+
+
+def test_config_is_complete(root: Path) -> None:
+    assert _run(root) == 0
+    assert json.loads((root / "tiny_segmentation/configs/inference.json").read_text()) == {
+        "network_def": {"_target_": "Net", "out": 4},
+        "transforms": [{"keys": "image"}, 1, 2, "last"],
+        "sizes": [3, 4],
+        "text": "hello tiny_segmentation, $@network_def.to('cpu')",
+    }
+    assert (root / "tiny_segmentation/LICENSE").read_text() == "licence"
+
+
+def test_exception_is_merged_into_one_config(root: Path) -> None:
+    _set(root, "sizes: [3, 4]", "sizes: [3, 4]\nconfigs: {inference: {network_def: {dsra: false}}}")
+    _set(root, "network_def: ${network}", "network_def: {_target_: A, dsra: true}\nn: ${network}", "_shared/volume/inference.yaml")
+    _run(root)
+    built = json.loads((root / "tiny_segmentation/configs/inference.json").read_text())
+    assert built["network_def"] == {"_target_": "A", "dsra": False}
+
+
+def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(root, "--check") == 1
+    assert "not up to date" in capsys.readouterr().out
+    assert not (root / "tiny_segmentation/configs").exists()
+    assert _run(root) == 0
+    assert _run(root, "--check") == 0
+    _set(root, "hello", "good morning", "_shared/facts.yaml")
+    assert _run(root, "--check") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name", "message"),
+    [
+        ("sizes: [3, 4]", "size: [3, 4]", "tiny_segmentation/bundle.yaml", "no fact 'sizes'; there are .*greeting"),
+        ("sizes: [3, 4]", "sizes: 1\npixdimm: 2", "tiny_segmentation/bundle.yaml", r"nothing uses the facts \['pixdimm'\]"),
+        ("hello ${bundle}", "${greeting}", "_shared/facts.yaml", "'greeting' is defined through itself"),
+        ("sizes: [3, 4]", "sizes: 1\nconfigs: {infer: {}}", "tiny_segmentation/bundle.yaml", r"\['infer'\] are not among"),
+        ("label_map: acdc", "label_map: [", "tiny_segmentation/bundle.yaml", "bundle.yaml is not YAML"),
+        ("label_map: acdc", "", "tiny_segmentation/bundle.yaml", "must name its label_map, one of acdc"),
+        ("label_map: acdc", "label_map: heart", "tiny_segmentation/bundle.yaml", "heart.* acdc"),
+    ],
+)
+def test_mistakes_are_named(root: Path, old: str, new: str, name: str, message: str) -> None:
+    _set(root, old, new, name)
+    with pytest.raises(ValueError, match=message):
+        _run(root)
+
+
+def test_no_bundles_here(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no .*bundle.yaml found"):
+        build_bundles.find_bundles(tmp_path)
