@@ -92,9 +92,7 @@ def _key_map(network: nn.Module) -> KeyMap:
     return KEY_MAPS[name, dsra]
 
 
-def load_official_checkpoint(
-    network: nn.Module, checkpoint: str | Path | Mapping[str, Any]
-) -> LoadReport:
+def load_official_checkpoint(network: nn.Module, checkpoint: str | Path | Mapping[str, Any]) -> LoadReport:
     """Load a checkpoint with the original code's key names into one of our networks, strictly.
 
     Args:

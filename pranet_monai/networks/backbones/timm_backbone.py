@@ -23,7 +23,8 @@ def find_backbone(name: str) -> BackboneRecord:
     if not timm.is_model(name):
         known = ", ".join(sorted(BACKBONES.names))
         raise ValueError(f"backbone is {name!r}, must be one of {known}, or a timm model that gives features.")
-    info = timm.create_model(name, pretrained=False, features_only=True).feature_info
+    model: Any = timm.create_model(name, pretrained=False, features_only=True)
+    info = model.feature_info
     wanted = [4, 8, 16, 32]
     levels = [i for i, stride in enumerate(info.reduction()) if stride in wanted]
     if [info.reduction()[i] for i in levels] != wanted:
@@ -35,7 +36,7 @@ def find_backbone(name: str) -> BackboneRecord:
 class _NormedFeatures(nn.Module):
     """The features of timm's MaxViT, the last one through the final norm, which ``features_only`` leaves out."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.stem = model.stem
         self.stages = model.stages
@@ -77,7 +78,8 @@ def _timm_model(record: BackboneRecord, pretrained: Union[bool, str], in_channel
 class TimmBackbone(nn.Module):
     """A timm model as backbone: ``(B, in_channels, H, W)`` to features at strides 4, 8, 16, 32, fine → coarse.
 
-    Models of fixed windows (MaxViT) see the image resized to their ``image_size``; their strides count from that.
+    Models of fixed windows (MaxViT) see the image resized to their ``image_size``; their strides count from that. The
+    others take images whose sides are multiples of ``divisor``.
 
     Args:
         record: what to build.
@@ -96,6 +98,7 @@ class TimmBackbone(nn.Module):
         self.channels: List[int] = list(record.channels)
         self.strides: List[int] = list(record.strides)
         self.image_size = record.image_size
+        self.divisor: int = record.strides[-1] if record.image_size is None else 1
         self.body = _timm_model(record, pretrained, in_channels)
 
     def forward(self, x: Tensor) -> List[Tensor]:

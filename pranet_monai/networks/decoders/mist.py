@@ -18,7 +18,7 @@ __all__ = ["CAMDecoder"]
 
 
 class CAMBottleneck(nn.Module):
-    """The step below the deepest feature: (B, C, H, W) -> (B, 2C, H/2, W/2)."""
+    """The step below the deepest feature: (B, C, H, W) -> (B, 2C, ceil(H/2), ceil(W/2))."""
 
     def __init__(self, in_channels: int, num_heads: int, dropout: float) -> None:
         super().__init__()
@@ -31,11 +31,11 @@ class CAMBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.conv2(F.relu(self.conv1(self.norm(x)))))
-        return self.transformer(F.max_pool2d(self.dropout(x), 2))
+        return self.transformer(F.max_pool2d(self.dropout(x), 2, ceil_mode=True))
 
 
 class CAMStage(nn.Module):
-    """One step up: (B, C, H, W) and a skip (B, S, 2H, 2W) -> (B, S, 2H, 2W)."""
+    """One step up: (B, C, h, w) and a skip (B, S, H, W) of about twice the size -> (B, S, H, W)."""
 
     def __init__(self, in_channels: int, skip_channels: int, num_heads: int, dropout: float) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class CAMStage(nn.Module):
         self.transformer = ConvTransformer(skip_channels, num_heads)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(self.norm(x), scale_factor=2.0, mode="nearest")
+        x = F.interpolate(self.norm(x), size=skip.shape[2:], mode="nearest")
         x = torch.cat([skip, F.relu(self.conv1(x))], dim=1)
         return self.transformer(self.dropout(F.relu(self.conv2(x))))
 

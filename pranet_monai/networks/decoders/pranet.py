@@ -18,10 +18,8 @@ __all__ = ["PraNetDecoder"]
 
 def _refinement(in_channels: int, channels: int, kernel_size: int, depth: int) -> nn.Sequential:
     """1x1 to ``channels`` without activation, then ``depth`` convolutions with ReLU."""
-    layers: List[nn.Module] = [conv_bn(in_channels, channels, 1)]
-    for _ in range(depth):
-        layers += [conv_bn(channels, channels, kernel_size), nn.ReLU()]
-    return nn.Sequential(*layers)
+    deeper = [conv_bn(channels, channels, kernel_size, act="relu") for _ in range(depth)]
+    return nn.Sequential(conv_bn(in_channels, channels, 1), *deeper)
 
 
 class PraNetDecoder(nn.Module):

@@ -6,9 +6,16 @@ from monai.utils.component_store import ComponentStore
 from pranet_monai.networks.nets.base import StageLogits
 from pranet_monai.networks.nets.dsra_flexible_unet import DSRAFlexibleUNet
 from pranet_monai.networks.nets.emcad import EMCADNet
+from pranet_monai.networks.nets.merit import MERIT
+from pranet_monai.networks.nets.mist import MIST
+from pranet_monai.networks.nets.pranet import PraNetV1, PraNetV2
 
-__all__ = ["NETWORKS", "DSRAFlexibleUNet", "EMCADNet", "StageLogits"]
+__all__ = ["MERIT", "MIST", "NETWORKS", "DSRAFlexibleUNet", "EMCADNet", "PraNetV1", "PraNetV2", "StageLogits"]
 
 NETWORKS = ComponentStore("networks", "segmentation networks by name")
+NETWORKS.add("PraNetV1", "PraNet (MICCAI 2020): reverse attention", PraNetV1)
+NETWORKS.add("PraNetV2", "PraNet-V2 (2025): dual-supervised reverse attention", PraNetV2)
 NETWORKS.add("EMCADNet", "EMCAD (CVPR 2024), with or without DSRA", EMCADNet)
+NETWORKS.add("MIST", "MIST (WACV 2024), with or without DSRA", MIST)
+NETWORKS.add("MERIT", "MERIT (MIDL 2023), cascaded or parallel, with or without DSRA", MERIT)
 NETWORKS.add("DSRAFlexibleUNet", "MONAI's FlexibleUNet with a DSRA head", DSRAFlexibleUNet)

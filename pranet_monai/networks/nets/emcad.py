@@ -12,7 +12,7 @@ __all__ = ["EMCADNet"]
 
 
 class EMCADNet(EncoderDecoderNet):
-    """EMCAD on any backbone. Input sides must be multiples of 32.
+    """EMCAD on any backbone. Input sides must be multiples of 32, except for backbones that resize inside (MaxViT).
 
     Final logits: with DSRA the sum of the four foregrounds, without it the finest stage alone (the original's rules).
     Published settings are the defaults.
@@ -51,7 +51,6 @@ class EMCADNet(EncoderDecoderNet):
         decoder = EMCADDecoder(
             encoder.channels, kernel_sizes, expansion_factor, dw_parallel, add, lgag_kernel_size, act
         )
-        head = (
-            DSRAHead(decoder.channels, out_channels, gain) if dsra else StageHead(decoder.channels, out_channels)
-        )
-        super().__init__(in_channels, out_channels, encoder, decoder, head, rule="sum" if dsra else "finest")
+        head = DSRAHead(decoder.channels, out_channels, gain) if dsra else StageHead(decoder.channels, out_channels)
+        rule = "sum" if dsra else "finest"
+        super().__init__(in_channels, out_channels, encoder, decoder, head, rule, encoder.divisor)
