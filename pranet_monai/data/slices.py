@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slices of cached volumes: what a 2D network trains on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Randomizable
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from pranet_monai.errors import UsageError
+
+__all__ = ["SliceDataset"]
+
+
+class SliceDataset(Dataset):
+    """All slices of a list of volumes, kept in memory, each with its random transforms anew in every epoch.
+
+    Random numbers depend on (seed, epoch, slice) alone, so that a run is the same with any number of workers, and a
+    resumed run the same as one that was never stopped.
+
+    Args:
+        data: volumes as dictionaries of file names, such as ``{"image": ..., "label": ...}``.
+        transform: from such a dictionary to tensors ``(C, H, W, D)`` under ``keys``; runs once per volume.
+        slice_transform: on a dictionary of slices ``(C, H, W)``; may be random.
+        keys: entries that are sliced; the others are dropped.
+        axis: spatial axis of the slices: 2 is axial after ``Orientationd("RAS")``.
+        seed: start of all random numbers.
+        progress: show a bar on stderr while volumes load.
+
+    Raises:
+        UsageError: no volumes, or the entries of one volume differ in shape.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Mapping[str, Any]],
+        transform: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        slice_transform: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        keys: Sequence[str] = ("image", "label"),
+        axis: int = 2,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> None:
+        if not data:
+            raise UsageError("the list of training volumes is empty: check dataset_dir and the split.")
+        self.slice_transform = slice_transform
+        self.seed = seed
+        self.epoch = 0
+        self._slices: list[dict[str, Tensor]] = []
+        for item in tqdm(data, desc="loading volumes", disable=not progress, file=sys.stderr):
+            self._slices += _cut(item, transform(item), keys, axis + 1)
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        item = dict(self._slices[index])
+        if self.slice_transform is None:
+            return item
+        if isinstance(self.slice_transform, Randomizable):
+            words = np.random.SeedSequence((self.seed, self.epoch, index)).generate_state(1)
+            self.slice_transform.set_random_state(seed=int(words[0]))
+        return self.slice_transform(item)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the random numbers of an epoch; the trainer calls it at each epoch's start."""
+        self.epoch = epoch
+
+
+def _cut(item: Mapping[str, Any], volumes: Mapping[str, Any], keys: Sequence[str], dim: int) -> list[dict[str, Tensor]]:
+    tensors = {key: torch.as_tensor(volumes[key]).as_subclass(Tensor) for key in keys}
+    shapes = {key: tuple(tensor.shape[1:]) for key, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        raise UsageError(
+            f"{item}: shapes of one case differ ({shapes}), must be equal: check that the files belong together."
+        )
+    columns = [tensor.unbind(dim) for tensor in tensors.values()]
+    return [dict(zip(tensors, (part.contiguous() for part in parts))) for parts in zip(*columns)]
