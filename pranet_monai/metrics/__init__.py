@@ -3,7 +3,7 @@
 
 from .case import HIGHER_IS_BETTER, case_metrics
 from .overlap import dice, iou
-from .segmentation_metrics import SegmentationDice, SegmentationMetric
+from .segmentation_metrics import SegmentationDice, SegmentationMetric, SegmentationSurface
 from .summary import summarise
 from .surface import SurfaceDistances, assd, hd95, nsd
 
@@ -11,6 +11,7 @@ __all__ = [
     "HIGHER_IS_BETTER",
     "SegmentationDice",
     "SegmentationMetric",
+    "SegmentationSurface",
     "SurfaceDistances",
     "assd",
     "case_metrics",

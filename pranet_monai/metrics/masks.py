@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ __all__ = [
     "Status",
     "as_mask_pair",
     "as_spacing",
+    "check_option",
     "common_box",
     "mask_status",
     "missed_distance",
@@ -89,6 +90,11 @@ def missed_distance(shape: Sequence[int], spacing: Spacing, missed: MissedPolicy
     Raises:
         ValueError: when ``missed`` is none of these.
     """
-    if missed not in get_args(MissedPolicy):
-        raise ValueError(f"missed must be one of {', '.join(get_args(MissedPolicy))}, got {missed!r}")
+    check_option("missed", missed, MissedPolicy)
     return float(np.linalg.norm(np.multiply(shape, spacing))) if missed == "diagonal" else float(missed)
+
+
+def check_option(name: str, value: Any, allowed: Any) -> None:
+    """Raises a ValueError that names the argument unless its value is one of a ``Literal``."""
+    if value not in get_args(allowed):
+        raise ValueError(f"{name} must be one of {', '.join(get_args(allowed))}, got {value!r}")

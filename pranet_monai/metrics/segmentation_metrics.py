@@ -4,21 +4,31 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
+from monai.config import TensorOrList
+from monai.data import MetaTensor
 from monai.metrics import CumulativeIterationMetric
 
-__all__ = ["SegmentationDice", "SegmentationMetric"]
+from .masks import Status, check_option, mask_status
+from .surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
 
-REDUCTIONS = ("mean", "mean_batch", "none")
+__all__ = ["SegmentationDice", "SegmentationMetric", "SegmentationSurface"]
+
+Reduction = Literal["mean", "mean_batch", "none"]
+SurfaceMetric = Literal["hd95", "assd", "nsd"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class SegmentationMetric(CumulativeIterationMetric):
     """Base of the metrics that score each class of each case of a batch of label volumes.
 
-    A class that neither the prediction nor the reference holds scores NaN and is left out of the means; a class that
-    only one of them holds gets the worst score and stays in.
+    A class that neither the prediction nor the reference of a case holds scores NaN and is left out of the means. A
+    class that only one of them holds gets the worst score and stays in, and :meth:`counts` says how often. Both hold
+    over all processes of a distributed run.
 
     Args:
         num_classes: number of classes, background included.
@@ -30,54 +40,81 @@ class SegmentationMetric(CumulativeIterationMetric):
         ValueError: when ``num_classes`` is below 2 or ``reduction`` is unknown.
     """
 
-    def __init__(self, num_classes: int, include_background: bool = False, reduction: str = "mean") -> None:
+    def __init__(self, num_classes: int, include_background: bool = False, reduction: Reduction = "mean") -> None:
         super().__init__()
         if num_classes < 2:
             raise ValueError(f"num_classes counts the background and must be at least 2, got {num_classes}")
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
         self.num_classes = num_classes
         self.classes = range(0 if include_background else 1, num_classes)
+        check_option("reduction", reduction, Reduction)
         self.reduction = reduction
 
     @abstractmethod
-    def _score_case(self, prediction: torch.Tensor, reference: torch.Tensor, **kwargs: Any) -> list[float]:
-        """Scores one case: labels (H, W[, D]) twice → one number per scored class."""
+    def _score(self, prediction: torch.Tensor, reference: torch.Tensor, spacing: Sequence[float] | None) -> float:
+        """Scores one class of one case: boolean masks (H, W[, D]), spacing in mm or None where it isn't known."""
 
-    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
-        """Scores a batch.
+    def __call__(self, y_pred: TensorOrList, y: TensorOrList | None = None, **kwargs: Any) -> torch.Tensor:
+        """Scores a batch and keeps the scores for :meth:`aggregate`.
 
         Args:
-            y_pred: labels (B, 1, H, W[, D]) of any integer or float type, or one-hot (B, num_classes, H, W[, D]).
-            y: the reference, likewise.
-            kwargs: for the metric.
+            y_pred: labels (B, 1, H, W[, D]) or one-hot (B, num_classes, H, W[, D]), or a list of such without B.
+            y: the reference, likewise. Its affine, if it has one, or that of ``y_pred`` gives the spacing.
+            kwargs: none are used.
 
         Returns:
-            Scores (B, classes), float32 on the CPU.
+            Scores (B, classes), float64 on the CPU.
+
+        Raises:
+            ValueError: when the grids differ, or a volume holds labels outside the classes.
         """
+        scores, _ = super().__call__(y_pred, y, **kwargs)
+        return scores  # type: ignore[return-value]
+
+    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> list[torch.Tensor]:
+        """Scores (B, classes) and indices into STATUSES (B, classes)."""
         if y is None:
             raise ValueError(f"{type(self).__name__} needs a reference (y), got None")
-        predictions, references = self._to_labels(y_pred, "y_pred"), self._to_labels(y, "y")
+        spacings = _spacings(y if isinstance(y, MetaTensor) else y_pred)
+        predictions, references = self._labels(y_pred, "y_pred"), self._labels(y, "y")
         if predictions.shape != references.shape:
             raise ValueError(f"y_pred and y must have the same grid, got {tuple(y_pred.shape)} and {tuple(y.shape)}")
-        return torch.tensor([self._score_case(p, r, **kwargs) for p, r in zip(predictions, references)])
+        scores, statuses = [], []
+        for prediction, reference, spacing in zip(predictions, references, spacings):
+            for index in self.classes:
+                pair = prediction == index, reference == index
+                scores.append(self._score(*pair, spacing))
+                statuses.append(STATUSES.index(mask_status(*pair)))
+        shape = len(predictions), len(self.classes)
+        return [torch.tensor(scores, dtype=torch.float64).reshape(shape), torch.tensor(statuses).reshape(shape)]
 
-    def _to_labels(self, tensor: torch.Tensor, name: str) -> torch.Tensor:
-        """Labels (B, H, W[, D]) of a label or one-hot tensor."""
-        tensor = torch.as_tensor(tensor).as_subclass(torch.Tensor)  # plain: MetaTensor bookkeeping costs per operation
+    def _labels(self, tensor: torch.Tensor, name: str) -> torch.Tensor:
+        """Labels (B, H, W[, D]) of a label or one-hot tensor, without the bookkeeping of a MetaTensor."""
+        tensor = tensor.as_subclass(torch.Tensor)
         channels = tensor.shape[1]
         if channels == self.num_classes:
             return tensor.argmax(dim=1)
         if channels != 1:
             raise ValueError(f"{name} must have 1 channel (labels) or {self.num_classes} (one-hot), got {channels}")
         labels = tensor[:, 0]
-        if labels.numel() and not 0 <= labels.min() <= labels.max() < self.num_classes:
-            values, counts = labels.unique(return_counts=True)
-            outside = {v: n for v, n in zip(values.tolist(), counts.tolist()) if not 0 <= v < self.num_classes}
+        if not 0 <= labels.min() <= labels.max() < self.num_classes:
+            values, counts = (found.tolist() for found in labels.unique(return_counts=True))
+            outside = {value: n for value, n in zip(values, counts) if not 0 <= value < self.num_classes}
             raise ValueError(f"{name} holds labels outside 0..{self.num_classes - 1} (label: voxels): {outside}")
         return labels
 
-    def aggregate(self, reduction: str | None = None) -> torch.Tensor:
+    def get_buffer(self) -> torch.Tensor | None:
+        """Scores (cases, classes) of all cases seen since the last reset, of all processes; None before the first."""
+        buffers = super().get_buffer()
+        return buffers[0] if buffers else None
+
+    def counts(self) -> dict[str, list[int]]:
+        """How many cases, of all processes, are "ok", "missed", "false" and "both_empty": one number per class."""
+        buffers = super().get_buffer()
+        if not buffers:
+            return {status: [0] * len(self.classes) for status in STATUSES}
+        return {status: (buffers[1] == index).sum(dim=0).tolist() for index, status in enumerate(STATUSES)}
+
+    def aggregate(self, reduction: Reduction | None = None) -> torch.Tensor:
         """Reduces the scores of all cases seen since the last reset, of all processes.
 
         Args:
@@ -85,18 +122,22 @@ class SegmentationMetric(CumulativeIterationMetric):
 
         Returns:
             A scalar, (classes,) or (cases, classes), see the class; NaN where there was nothing to score.
+
+        Raises:
+            ValueError: before the first case, or when ``reduction`` is unknown.
         """
-        scores = self.get_buffer()
-        if not isinstance(scores, torch.Tensor):
-            raise ValueError(f"{type(self).__name__} has seen no case: call it with (y_pred, y) before aggregate()")
         reduction = reduction or self.reduction
+        check_option("reduction", reduction, Reduction)
+        scores = self.get_buffer()
+        if scores is None:
+            raise ValueError(f"{type(self).__name__} has seen no case: call it with (y_pred, y) before aggregate()")
         if reduction == "mean":
             return scores.nanmean(dim=1).nanmean()
         return scores.nanmean(dim=0) if reduction == "mean_batch" else scores
 
 
 class SegmentationDice(SegmentationMetric):
-    """Dice of each class on whole volumes, ``2 |P ∩ R| / (|P| + |R|)``.
+    """Dice of each class on whole volumes, ``2 |P ∩ R| / (|P| + |R|)``, computed where the tensors are.
 
     The default reduction is the mean over the cases of the mean over the organs of a case. A class absent from both
     masks is left out, a class absent from one scores 0. See :class:`SegmentationMetric` for the arguments.
@@ -110,10 +151,65 @@ class SegmentationDice(SegmentationMetric):
         1.0
     """
 
-    def _score_case(self, prediction: torch.Tensor, reference: torch.Tensor, **kwargs: Any) -> list[float]:
-        return [_dice(prediction == index, reference == index) for index in self.classes]
+    def _score(self, prediction: torch.Tensor, reference: torch.Tensor, spacing: Sequence[float] | None) -> float:
+        size = int(prediction.count_nonzero()) + int(reference.count_nonzero())
+        return 2 * int((prediction & reference).count_nonzero()) / size if size else float("nan")
 
 
-def _dice(prediction: torch.Tensor, reference: torch.Tensor) -> float:
-    size = int(prediction.count_nonzero()) + int(reference.count_nonzero())
-    return 2 * int((prediction & reference).count_nonzero()) / size if size else float("nan")
+class SegmentationSurface(SegmentationMetric):
+    """HD95, ASSD (both mm) or NSD of each class on whole volumes, with the spacing from the reference's affine.
+
+    Args:
+        metric: "hd95", "assd" or "nsd".
+        num_classes: see :class:`SegmentationMetric`, as for ``include_background`` and ``reduction``.
+        include_background: score class 0 too.
+        reduction: of :meth:`aggregate`.
+        definition: of HD95, see :func:`~pranet_monai.metrics.hd95`.
+        tolerance_mm: of NSD.
+        missed: HD95 and ASSD of a class that only one of the volumes holds: "diagonal" of the volume in mm or "inf".
+            NaN is not offered, as the means would leave it out.
+        spacing: voxel size in mm for tensors without an affine; with an affine it is not used.
+
+    Raises:
+        ValueError: when an argument is none of the above.
+    """
+
+    def __init__(
+        self,
+        metric: SurfaceMetric,
+        num_classes: int,
+        include_background: bool = False,
+        reduction: Reduction = "mean",
+        definition: HD95Definition = "pooled",
+        tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+        missed: Literal["diagonal", "inf"] = "diagonal",
+        spacing: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(num_classes, include_background, reduction)
+        check_option("metric", metric, SurfaceMetric)
+        check_option("definition", definition, HD95Definition)
+        check_option("missed", missed, Literal["diagonal", "inf"])
+        self.metric = metric
+        self.definition = definition
+        self.tolerance_mm = tolerance_mm
+        self.missed = missed
+        self.spacing = spacing
+
+    def _score(self, prediction: torch.Tensor, reference: torch.Tensor, spacing: Sequence[float] | None) -> float:
+        spacing = self.spacing if spacing is None else spacing
+        if spacing is None:
+            raise ValueError(
+                f"distances need a voxel size: pass y as MetaTensor, or {type(self).__name__}(spacing=...)"
+            )
+        surfaces = SurfaceDistances(prediction.numpy(force=True), reference.numpy(force=True), spacing, self.missed)
+        if self.metric == "hd95":
+            return surfaces.hd95(self.definition)
+        return surfaces.assd() if self.metric == "assd" else surfaces.nsd(self.tolerance_mm)
+
+
+def _spacings(tensor: torch.Tensor) -> list[Sequence[float] | None]:
+    """Voxel size in mm of each item of a batch (B, C, H, W[, D]), None without an affine."""
+    if not isinstance(tensor, MetaTensor):
+        return [None] * len(tensor)
+    sizes = np.asarray(tensor.pixdim, dtype=np.float64)
+    return list(np.broadcast_to(sizes, (len(tensor), sizes.shape[-1])))

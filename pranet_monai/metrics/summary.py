@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,12 @@ COUNTED = ("missed", "false", "both_empty")
 RESAMPLES = 2000
 
 
-def summarise(rows: pd.DataFrame | Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str, Any]:
+def summarise(
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]],
+    *,
+    metrics: Collection[str] = tuple(HIGHER_IS_BETTER),
+    seed: int = 0,
+) -> dict[str, Any]:
     """Summarises the rows of :func:`~pranet_monai.metrics.case_metrics` over the cases.
 
     An organ that neither volume of a case holds is left out there, and counted. One that only one of them holds stays
@@ -28,6 +33,7 @@ def summarise(rows: pd.DataFrame | Sequence[Mapping[str, Any]], *, seed: int = 0
 
     Args:
         rows: rows of all cases, each with its ``case``.
+        metrics: columns to summarise, as far as the rows have them.
         seed: of the bootstrap.
 
     Returns:
@@ -40,29 +46,28 @@ def summarise(rows: pd.DataFrame | Sequence[Mapping[str, Any]], *, seed: int = 0
     Raises:
         ValueError: when a row lacks ``case``, ``organ`` or ``status``, or a case has an organ twice.
     """
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=None if len(rows) else list(KEYS))
     absent = [name for name in KEYS if name not in table]
-    if absent and len(table):
+    if absent:
         raise ValueError(f"rows to summarise need {', '.join(KEYS)}; not found: {', '.join(absent)}")
-    table = table.reindex(columns=table.columns.union(KEYS, sort=False))  # no rows at all: columns, but no cases
     twice = table[table.duplicated(["case", "organ"])]
     if len(twice):
         raise ValueError(f"case {twice.iloc[0]['case']!r} has organ {twice.iloc[0]['organ']!r} more than once")
-    organs = {str(organ): _summary(part, seed) for organ, part in table.groupby("organ", sort=False)}
-    return {"cases": int(table["case"].nunique()), "organs": organs, "overall": _summary(table, seed)}
+    organs = {str(organ): _summary(part, metrics, seed) for organ, part in table.groupby("organ", sort=False)}
+    return {"cases": int(table["case"].nunique()), "organs": organs, "overall": _summary(table, metrics, seed)}
 
 
-def _summary(table: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _summary(table: pd.DataFrame, metrics: Collection[str], seed: int) -> dict[str, Any]:
     scored = table[table["status"] != "both_empty"]
-    metrics = {name: _statistics(_per_case(scored, name), seed) for name in HIGHER_IS_BETTER if name in table}
+    statistics = {name: _statistics(_per_case(scored, name), seed) for name in metrics if name in table}
     counts = {f"n_{kind}": int((table["status"] == kind).sum()) for kind in COUNTED}
-    return {"n": int(scored["case"].nunique()), **counts, **metrics}
+    return {"n": int(scored["case"].nunique()), **counts, **statistics}
 
 
 def _per_case(scored: pd.DataFrame, metric: str) -> NDArray[np.float64]:
     # skipna=False: a case with an undefined organ is undefined itself, rather than the mean of its better organs.
-    means = scored.groupby("case", sort=True)[metric].agg(lambda values: values.mean(skipna=False))
-    return means.to_numpy(dtype=np.float64)
+    values = scored[metric].astype(np.float64).groupby(scored["case"], sort=True)
+    return values.agg(lambda part: part.mean(skipna=False)).to_numpy(dtype=np.float64)
 
 
 def _statistics(values: NDArray[np.float64], seed: int) -> dict[str, Any]:

@@ -9,14 +9,24 @@ numbers are close but not equal.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from .masks import Mask, MissedPolicy, Spacing, as_mask_pair, as_spacing, common_box, mask_status, missed_distance
+from .masks import (
+    Mask,
+    MissedPolicy,
+    Spacing,
+    as_mask_pair,
+    as_spacing,
+    check_option,
+    common_box,
+    mask_status,
+    missed_distance,
+)
 
 __all__ = ["DEFAULT_TOLERANCE_MM", "HD95Definition", "SurfaceDistances", "assd", "hd95", "nsd"]
 
@@ -68,8 +78,7 @@ class SurfaceDistances:
 
     def hd95(self, definition: HD95Definition = "pooled") -> float:
         """The 95th percentile of the Hausdorff distance in mm, see :func:`hd95`."""
-        if definition not in get_args(HD95Definition):
-            raise ValueError(f"definition must be one of {', '.join(get_args(HD95Definition))}, got {definition!r}")
+        check_option("definition", definition, HD95Definition)
         if self.status != "ok":
             return self._without_surfaces
         if definition == "pooled":
