@@ -45,7 +45,9 @@ def fill_scores(card: Path) -> str:
 
     def fill(match: re.Match[str]) -> str:
         summary = _read_summary(card.parent / match["file"])
-        return match["open"] + (scores_table(summary) if summary else "No weights yet, so no scores.\n") + match["close"]
+        return (
+            match["open"] + (scores_table(summary) if summary else "No weights yet, so no scores.\n") + match["close"]
+        )
 
     return SCORES.sub(fill, card.read_text(encoding="utf-8"))
 

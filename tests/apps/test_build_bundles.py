@@ -72,7 +72,12 @@ def test_config_is_complete(root: Path) -> None:
 
 def test_exception_is_merged_into_one_config(root: Path) -> None:
     _set(root, "sizes: [3, 4]", "sizes: [3, 4]\nconfigs: {inference: {network_def: {dsra: false}}}")
-    _set(root, "network_def: ${network}", "network_def: {_target_: A, dsra: true}\nn: ${network}", "_shared/volume/inference.yaml")
+    _set(
+        root,
+        "network_def: ${network}",
+        "network_def: {_target_: A, dsra: true}\nn: ${network}",
+        "_shared/volume/inference.yaml",
+    )
     _run(root)
     built = json.loads((root / "tiny_segmentation/configs/inference.json").read_text())
     assert built["network_def"] == {"_target_": "A", "dsra": False}
@@ -92,9 +97,19 @@ def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.
     ("old", "new", "name", "message"),
     [
         ("sizes: [3, 4]", "size: [3, 4]", "tiny_segmentation/bundle.yaml", "no fact 'sizes'; there are .*greeting"),
-        ("sizes: [3, 4]", "sizes: 1\npixdimm: 2", "tiny_segmentation/bundle.yaml", r"nothing uses the facts \['pixdimm'\]"),
+        (
+            "sizes: [3, 4]",
+            "sizes: 1\npixdimm: 2",
+            "tiny_segmentation/bundle.yaml",
+            r"nothing uses the facts \['pixdimm'\]",
+        ),
         ("hello ${bundle}", "${greeting}", "_shared/facts.yaml", "'greeting' is defined through itself"),
-        ("sizes: [3, 4]", "sizes: 1\nconfigs: {infer: {}}", "tiny_segmentation/bundle.yaml", r"\['infer'\] are not among"),
+        (
+            "sizes: [3, 4]",
+            "sizes: 1\nconfigs: {infer: {}}",
+            "tiny_segmentation/bundle.yaml",
+            r"\['infer'\] are not among",
+        ),
         ("label_map: acdc", "label_map: [", "tiny_segmentation/bundle.yaml", "bundle.yaml is not YAML"),
         ("label_map: acdc", "", "tiny_segmentation/bundle.yaml", "must name its label_map, one of acdc"),
         ("label_map: acdc", "label_map: heart", "tiny_segmentation/bundle.yaml", "heart.* acdc"),

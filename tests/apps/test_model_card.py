@@ -14,7 +14,8 @@ from pranet_monai.errors import UsageError
 from pranet_monai.metrics.summary import summarise
 
 ROWS = [
-    {"case": case, "organ": "left_ventricle", "dice": dice, "iou": dice, "hd95_mm": hd, "assd_mm": hd, "nsd": dice} | status
+    {"case": case, "organ": "left_ventricle", "dice": dice, "iou": dice, "hd95_mm": hd, "assd_mm": hd, "nsd": dice}
+    | status
     for case, dice, hd, status in [("a", 0.8, 2.0, {"status": "ok"}), ("b", 0.6, 4.0, {"status": "missed"})]
 ]
 CARD = "# Card\n<!-- scores: validation/summary.json -->\nold\n<!-- end of scores -->\nend\n"

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One zip file that holds a bundle and the code it needs, for machines where this package isn't installed."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pranet_monai
+from pranet_monai.errors import UsageError
+from pranet_monai.reports.tables import write_atomically
+
+__all__ = ["add_arguments", "pack_bundle", "run"]
+
+PACKAGE = Path(pranet_monai.__file__).parent
+# what running a bundle leaves in its folder, and what only serves to make it
+LEFT_OUT = {"__pycache__", "bundle.yaml", "eval", "runs"}
+# a fixed date makes the same content the same file, so that its hash can be published
+DATE = (2020, 1, 1, 0, 0, 0)
+
+
+def pack_bundle(folder: Path, output_dir: Path) -> Path:
+    """Writes ``<output_dir>/<name>_v<version>.zip``.
+
+    MONAI's bundle runner, the model zoo and MONAI Label all put a bundle's root folder on Python's search path, so the
+    package lies there and the configs work unchanged.
+
+    Args:
+        folder: the bundle.
+        output_dir: where the file goes; it is made where it is missing.
+
+    Returns:
+        The file written.
+
+    Raises:
+        UsageError: ``folder`` is no bundle.
+    """
+    folder = folder.resolve()
+    metadata = folder / "configs" / "metadata.json"
+    if not metadata.is_file():
+        raise UsageError(f"{folder} is no bundle: it has no configs/metadata.json")
+    version = json.loads(metadata.read_text(encoding="utf-8"))["version"]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for root, below in ((folder, Path()), (PACKAGE, Path(PACKAGE.name))):
+            for path in _files(root):
+                entry = zipfile.ZipInfo((folder.name / below / path.relative_to(root)).as_posix(), DATE)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, path.read_bytes())
+    target = output_dir / f"{folder.name}_v{version}.zip"
+    write_atomically(target, buffer.getvalue())
+    return target
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pack``."""
+    parser.add_argument("bundle", type=Path, help="folder of the bundle, such as bundles/acdc_emcad_dsra_segmentation")
+    parser.add_argument("--output-dir", type=Path, default=Path("."), help="folder for the zip file (here)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Packs the bundle and says how to use the file."""
+    target = pack_bundle(args.bundle, args.output_dir)
+    print(f"{target} ({target.stat().st_size / 2**20:.1f} MiB)")
+    print(
+        "Unzip it anywhere, install monai and the required_packages_version of configs/metadata.json, and in its folder"
+    )
+    print("run: python -m monai.bundle run --config_file configs/inference.json --dataset_dir DIR --output_dir DIR")
+    if not (args.bundle / "models" / "model.pt").is_file():
+        print("It holds no weights (models/model.pt): they must be trained or imported before it can segment.")
+    return 0
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not LEFT_OUT.intersection(path.relative_to(root).parts):
+            yield path

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packed bundle holds what it needs and nothing else; tests/bundles runs one."""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pranet_monai.apps import pack
+from pranet_monai.errors import UsageError
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "tiny_segmentation"
+    files = {
+        "configs/metadata.json": '{"version": "1.2.3"}',
+        "bundle.yaml": "",
+        "eval/a_seg.nii.gz": "",
+        "LICENSE": "free",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_contents(bundle: Path, tmp_path: Path) -> None:
+    target = pack.pack_bundle(bundle, tmp_path / "dist")
+    assert target.name == "tiny_segmentation_v1.2.3.zip"
+    with zipfile.ZipFile(target) as archive:
+        names = set(archive.namelist())
+        assert archive.read("tiny_segmentation/LICENSE") == b"free"
+    assert {"tiny_segmentation/configs/metadata.json", "tiny_segmentation/pranet_monai/__init__.py"} <= names
+    assert not [name for name in names if "eval/" in name or "bundle.yaml" in name or "__pycache__" in name]
+
+
+def test_same_content_is_the_same_file(bundle: Path, tmp_path: Path) -> None:
+    first = pack.pack_bundle(bundle, tmp_path / "a").read_bytes()
+    (bundle / "LICENSE").write_text("free")  # a new date on the same content
+    assert pack.pack_bundle(bundle, tmp_path / "b").read_bytes() == first
+
+
+def test_not_a_bundle(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no bundle: it has no configs/metadata.json"):
+        pack.pack_bundle(tmp_path, tmp_path)
+
+
+def test_command_says_that_weights_are_missing(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    pack.add_arguments(parser)
+    assert pack.run(parser.parse_args([str(bundle), "--output-dir", str(bundle.parent)])) == 0
+    said = capsys.readouterr().out
+    assert "tiny_segmentation_v1.2.3.zip" in said
+    assert "holds no weights" in said
