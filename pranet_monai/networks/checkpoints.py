@@ -83,13 +83,43 @@ def unwrap(content: Any, source: str = "state dict") -> dict[str, Tensor]:
         raise ValueError(f"{source} holds {', '.join(kinds)}, must hold a state dict (name → tensor).") from error
 
 
-def _key_map(network: nn.Module) -> KeyMap:
-    name = type(network).__name__
-    dsra = isinstance(getattr(network, "head", None), DSRAHead)
-    if (name, dsra) not in KEY_MAPS:
-        known = ", ".join(sorted({n for n, _ in KEY_MAPS}))
-        raise ValueError(f"no official checkpoints are known for {name}; there are some for {known}.")
-    return KEY_MAPS[name, dsra]
+@dataclass(frozen=True)
+class Fit:
+    """How an official state dict fits a network.
+
+    Attributes:
+        taken: our key → tensor.
+        dropped: official key → why the network has no place for it.
+        problems: what doesn't fit, one line per key; empty for a checkpoint of this very network.
+    """
+
+    taken: dict[str, Tensor]
+    dropped: dict[str, str]
+    problems: list[str]
+
+
+def fit(network: nn.Module, official: Mapping[str, Tensor]) -> Fit:
+    """Find the place of every official key in the network, without loading anything.
+
+    Raises:
+        ValueError: no official checkpoints are known for the network's class.
+    """
+    key_map = _key_map(network)
+    own = network.state_dict()
+    result = Fit({}, {}, [])
+    for key, value in official.items():
+        name = key_map.rename(key)
+        reason = key_map.reason_to_drop(key)
+        if name in own and own[name].shape == value.shape:
+            result.taken[name] = value
+        elif name in own:
+            result.problems.append(f"{key}: shape {list(value.shape)}, the network needs {list(own[name].shape)}")
+        elif reason is not None:
+            result.dropped[key] = reason
+        else:
+            result.problems.append(f"{key}: not a parameter of this network")
+    result.problems.extend(f"{name}: missing in the checkpoint" for name in own if name not in result.taken)
+    return result
 
 
 def load_official_checkpoint(network: nn.Module, checkpoint: str | Path | Mapping[str, Any]) -> LoadReport:
@@ -104,39 +134,37 @@ def load_official_checkpoint(network: nn.Module, checkpoint: str | Path | Mappin
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is no state dict, the network has no official checkpoints, or any key or shape does not fit.
+        ValueError: the file is no state dict, the network has no official checkpoints, or a key or shape doesn't fit.
     """
+    source, official = open_checkpoint(checkpoint)
+    found = fit(network, official)
+    if found.problems:
+        raise ValueError(misfit(network, source, found.problems))
+    network.load_state_dict(found.taken, strict=True)
+    return LoadReport(source, len(found.taken), found.dropped)
+
+
+def open_checkpoint(checkpoint: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Tensor]]:
+    """What to call a checkpoint, and its bare state dict; see :func:`read_checkpoint`."""
     if isinstance(checkpoint, Mapping):
-        source, official = "state dict", unwrap(checkpoint)
-    else:
-        source, official = str(checkpoint), read_checkpoint(checkpoint)
-    key_map = _key_map(network)
-    own = network.state_dict()
-    taken: dict[str, Tensor] = {}
-    dropped: dict[str, str] = {}
-    problems: list[str] = []
-    for key, value in official.items():
-        name = key_map.rename(key)
-        reason = key_map.reason_to_drop(key)
-        if name in own and own[name].shape == value.shape:
-            taken[name] = value
-        elif name in own:
-            problems.append(f"{key}: shape {list(value.shape)}, the network needs {list(own[name].shape)}")
-        elif reason is not None:
-            dropped[key] = reason
-        else:
-            problems.append(f"{key}: not a parameter of this network")
-    problems += [f"{name}: missing in the checkpoint" for name in own if name not in taken]
-    if problems:
-        raise ValueError(_misfit(network, source, problems))
-    network.load_state_dict(taken, strict=True)
-    return LoadReport(source, len(taken), dropped)
+        return "state dict", unwrap(checkpoint)
+    return str(checkpoint), read_checkpoint(checkpoint)
 
 
-def _misfit(network: nn.Module, source: str, problems: list[str], shown: int = 12) -> str:
+def misfit(network: nn.Module, source: str, problems: list[str], shown: int = 12) -> str:
+    """The message of a refusal."""
     more = f"\n  ... and {len(problems) - shown} more" if len(problems) > shown else ""
     listed = "\n  ".join(problems[:shown])
     return (
         f"{source} does not fit {type(network).__name__}; nothing was loaded. {len(problems)} keys or shapes differ:\n"
         f"  {listed}{more}\nCheck the network's backbone, classes, channels and dsra setting against the checkpoint."
     )
+
+
+def _key_map(network: nn.Module) -> KeyMap:
+    name = type(network).__name__
+    dsra = isinstance(getattr(network, "head", None), DSRAHead)
+    if (name, dsra) not in KEY_MAPS:
+        known = ", ".join(sorted({n for n, _ in KEY_MAPS}))
+        raise ValueError(f"no official checkpoints are known for {name}; there are some for {known}.")
+    return KEY_MAPS[name, dsra]

@@ -55,7 +55,7 @@ def staged(templates: Rules, stages: dict[int, int]) -> Rules:
 
 
 def normed(official: str, ours: str, conv: str = "conv", norm: str = "bn") -> Rules:
-    """A convolution with batch norm, which the original names ``conv`` and ``norm``, to the names of our ``conv_bn``."""
+    """A convolution with batch norm, named ``conv`` and ``norm`` in the original, to the names of our ``conv_bn``."""
     return ((rf"{official}\.{conv}\.", f"{ours}.conv."), (rf"{official}\.{norm}\.", f"{ours}.adn.N."))
 
 
