@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from pranet_monai.errors import UsageError
+from pranet_monai.transforms.files import VOLUME_EXTENSIONS, mask_path, volume_extension, volume_stem
 
-__all__ = ["IMAGE_EXTENSIONS", "find_cases", "mask_path"]
-
-IMAGE_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".mha")
+__all__ = ["find_cases"]
 
 LabelMode = Literal["none", "optional", "required"]
 
@@ -73,7 +72,7 @@ def find_cases(
         elif labels == "required":
             item["error"] = (
                 f"{image}: found no label for it; allowed: the same name in a labels* folder, or "
-                f"{_stem(image)}_gt, _seg or _label beside it; fix: add the label, or give label_dir"
+                f"{volume_stem(image)}_gt, _seg or _label beside it; fix: add the label, or give label_dir"
             )
     if label_dir is None:
         used = {item.get("label") for item in items}
@@ -82,21 +81,16 @@ def find_cases(
     return sorted(items, key=lambda item: item["case"])
 
 
-def mask_path(output_dir: str | Path, case: str, postfix: str = "seg") -> Path:
-    """Where the mask of a case lies: ``<output_dir>/<sub-folders of the case>/<name>_seg.nii.gz``."""
-    return Path(output_dir).expanduser() / f"{case}_{postfix}.nii.gz"
-
-
 def _list_files(root: Path, output_dir: str | Path | None) -> tuple[Path, list[Path], list[Path]]:
     """The folder that names are relative to, the images in it, and the files that look like labels."""
     if not root.exists():
         raise UsageError(f"dataset_dir {root}: found no such folder or file; fix: give a folder of volumes")
     if root.is_file():
-        if not _extension(root):
+        if not volume_extension(root):
             raise UsageError(f"dataset_dir {root}: found no volume; allowed: a folder, or one file of {_kinds()}")
         return root.parent, [root], []
     files = sorted(_walk(root, Path(output_dir).expanduser().resolve() if output_dir else None))
-    volumes = [path for path in files if _extension(path)]
+    volumes = [path for path in files if volume_extension(path)]
     label_files = [path for path in volumes if _is_label(path, root)]
     images = _drop_cines([path for path in volumes if path not in set(label_files)])
     if not images:
@@ -119,28 +113,20 @@ def _walk(root: Path, output_dir: Path | None) -> Iterator[Path]:
         yield from (here / name for name in names if not name.startswith("."))
 
 
-def _extension(path: Path) -> str:
-    return next((extension for extension in IMAGE_EXTENSIONS if path.name.lower().endswith(extension)), "")
-
-
-def _stem(path: Path) -> str:
-    return path.name[: len(path.name) - len(_extension(path))]
-
-
 def _kinds() -> str:
-    return ", ".join(f"*{extension}" for extension in IMAGE_EXTENSIONS)
+    return ", ".join(f"*{extension}" for extension in VOLUME_EXTENSIONS)
 
 
 def _is_label(path: Path, root: Path) -> bool:
     in_label_folder = any(_LABEL_FOLDER.fullmatch(folder) for folder in path.relative_to(root).parts[:-1])
-    return in_label_folder or _LABEL_STEM.fullmatch(_stem(path)) is not None
+    return in_label_folder or _LABEL_STEM.fullmatch(volume_stem(path)) is not None
 
 
 def _drop_cines(images: list[Path]) -> list[Path]:
-    framed = {(path.parent, _stem(path).split("_frame")[0]) for path in images if "_frame" in path.name}
+    framed = {(path.parent, volume_stem(path).split("_frame")[0]) for path in images if "_frame" in path.name}
 
     def is_doubled(path: Path) -> bool:
-        match = _CINE.fullmatch(_stem(path))
+        match = _CINE.fullmatch(volume_stem(path))
         return match is not None and (path.parent, match["patient"]) in framed
 
     return [path for path in images if not is_doubled(path)]
@@ -148,7 +134,7 @@ def _drop_cines(images: list[Path]) -> list[Path]:
 
 def _case_names(images: list[Path], root: Path) -> list[str]:
     """Path below the root without extension; with it where x.nii and x.nii.gz would share one mask."""
-    plain = [(path.relative_to(root).parent / _stem(path)).as_posix() for path in images]
+    plain = [(path.relative_to(root).parent / volume_stem(path)).as_posix() for path in images]
     count = Counter(plain)
     return [
         name if count[name] == 1 else path.relative_to(root).as_posix()
@@ -158,7 +144,7 @@ def _case_names(images: list[Path], root: Path) -> list[str]:
 
 def _find_label(image: Path, root: Path, label_dir: Path | None, own_masks: set[Path]) -> Path | None:
     """The first file that is there among the places where people keep the label of this image."""
-    stem = _stem(image)
+    stem = volume_stem(image)
     stems = [stem]
     if stem.endswith("_0000"):  # nnU-Net numbers an image's channels, not its label
         stems.append(stem.removesuffix("_0000"))
@@ -169,7 +155,7 @@ def _find_label(image: Path, root: Path, label_dir: Path | None, own_masks: set[
         names.append("segmentation")
     for folder in _label_folders(image.parent, root, label_dir):
         for name in names:
-            for extension in IMAGE_EXTENSIONS:
+            for extension in VOLUME_EXTENSIONS:
                 path = folder / f"{name}{extension}"
                 if path != image and path.is_file() and path.resolve() not in own_masks:
                     return path
@@ -201,11 +187,11 @@ def _label_folder(label_dir: str | Path | None) -> Path | None:
 
 def _label_without_image(path: Path, root: Path) -> dict[str, str]:
     error = f"{path}: found a label without its image; fix: add the image, or take the label out of the folder"
-    return {"case": (path.relative_to(root).parent / _stem(path)).as_posix(), "label": str(path), "error": error}
+    return {"case": (path.relative_to(root).parent / volume_stem(path)).as_posix(), "label": str(path), "error": error}
 
 
 def _nothing_found(root: Path, files: list[Path], label_files: list[Path]) -> str:
-    others = Counter(path.suffix or path.name for path in files if not _extension(path))
+    others = Counter(path.suffix or path.name for path in files if not volume_extension(path))
     found = [f"{len(label_files)} files named like labels ({label_files[0].name}, …)"] if label_files else []
     found += [f"{number} {kind} files" for kind, number in others.most_common(5)]
     return (

@@ -16,6 +16,7 @@ from monai.transforms import LoadImaged
 from monai.utils import ImageMetaKey, MetaKeys, optional_import
 
 from pranet_monai.errors import BadCaseError
+from pranet_monai.transforms.files import is_nifti, volume_extension
 
 __all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed"]
 
@@ -24,9 +25,6 @@ ORIGINAL_SHAPE = "original_shape"
 
 FRAMES = "frames"
 """Meta key: the frames of a 4D file that became the channels; absent for 2D and 3D."""
-
-
-_NIFTI = (".nii", ".nii.gz")
 
 
 class NiftiReader(NibabelReader):
@@ -103,7 +101,7 @@ class LoadVolumed(LoadImaged):
                 "allowed: a whole NIfTI, NRRD or MetaImage file; fix: copy or export it again"
             ) from error
         image = loaded if self._loader.image_only else loaded[0]
-        _check_shape(path, tuple(image.shape), is_nifti=path.lower().endswith(_NIFTI))
+        _check_shape(path, tuple(image.shape))
         affine = _checked_affine(path, image)
         array = _checked_voxels(path, image)
         meta = {**image.meta, ORIGINAL_SHAPE: np.asarray(array.shape)}
@@ -124,18 +122,18 @@ class LoadVolumed(LoadImaged):
 def _check_readable(path: str) -> None:
     if not Path(path).is_file():
         raise BadCaseError(f"{path}: found no such file; fix: check the path and the links in the folder")
-    readers = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",)}.get(Path(path).suffix.lower(), ())
+    readers = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",)}.get(volume_extension(path), ())
     if readers and not any(optional_import(reader)[1] for reader in readers):
         raise BadCaseError(
             f"{path}: found no reader for this kind of file; fix: pip install itk, or convert to .nii.gz"
         )
 
 
-def _check_shape(path: str, shape: tuple[int, ...], is_nifti: bool) -> None:
+def _check_shape(path: str, shape: tuple[int, ...]) -> None:
     if 0 in shape:
         raise BadCaseError(f"{path}: found shape {shape} with an axis of size 0; allowed: ≥ 1; fix: export it again")
     # a fourth axis is time in NIfTI, but colour or a vector in the other kinds
-    if len(shape) not in ((2, 3, 4) if is_nifti else (2, 3)):
+    if len(shape) not in ((2, 3, 4) if is_nifti(path) else (2, 3)):
         raise BadCaseError(
             f"{path}: found an array of {len(shape)} dimensions, shape {shape}; allowed: 2 (one slice), 3 (a volume), "
             "in NIfTI also 4 (a cine, time last); fix: split it into volumes"

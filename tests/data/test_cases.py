@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pranet_monai.data.cases import find_cases, mask_path
+from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import UsageError
+from pranet_monai.transforms.files import mask_path
 
 
 def make(root: Path, *names: str) -> Path:
