@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The project's bundles, and small labelled volumes to try them on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLES = sorted(path.parent for path in (ROOT / "bundles").glob("*/bundle.yaml"))
+
+
+@pytest.fixture(params=BUNDLES, ids=lambda folder: folder.name)
+def bundle(request: pytest.FixtureRequest) -> Path:
+    """Each bundle of the project, where it lies: for reading only."""
+    return request.param
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def copy_with_random_weights(bundle: Path, target: Path) -> Path:
+    """A bundle that can be run and trained into; its weights are random, so these tests need none."""
+    copy = shutil.copytree(bundle, target / bundle.name, ignore=shutil.ignore_patterns("models", "eval", "runs"))
+    parser = ConfigParser(read_json(copy / "configs" / "inference.json"))
+    torch.manual_seed(0)
+    network = parser.get_parsed_content("network_def")
+    (copy / "models").mkdir()
+    torch.save(network.state_dict(), copy / "models" / "model.pt")
+    return copy
+
+
+def write_labelled_volumes(folder: Path, cases: int = 2, shape: tuple[int, int, int] = (72, 64, 3)) -> None:
+    """``imagesTr``, ``labelsTr``, ``imagesVal``, ``labelsVal`` of coarse hearts, 1.5 mm pixels, in the LAS orientation."""
+    rng = np.random.default_rng(0)
+    affine = np.diag([-1.5, 1.5, 9.0, 1.0])
+    affine[:3, 3] = [40.0, -30.0, 12.0]
+    for part in ("Tr", "Val"):
+        for kind in ("images", "labels"):
+            (folder / f"{kind}{part}").mkdir(parents=True, exist_ok=True)
+        for number in range(cases):
+            label = np.zeros(shape, np.uint8)
+            label[20:50, 20:50], label[26:44, 26:44], label[8:19, 22:46] = 2, 3, 1
+            image = (label * 90 + rng.normal(100, 15, shape)).astype(np.int16)
+            name = f"patient{number:03d}_ED.nii.gz"
+            nib.save(nib.Nifti1Image(image, affine), folder / f"images{part}" / name)
+            nib.save(nib.Nifti1Image(label, affine), folder / f"labels{part}" / name)
+
+
+@pytest.fixture(scope="session")
+def labelled_volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("volumes")
+    write_labelled_volumes(folder)
+    return folder
+
+
+@pytest.fixture(params=BUNDLES, ids=lambda folder: folder.name)
+def runnable_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of each bundle, with random weights."""
+    return copy_with_random_weights(request.param, tmp_path)

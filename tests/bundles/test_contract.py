@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What MONAI, the model zoo and MONAI Label ask of a bundle, and what its card says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
+
+from pranet_monai.apps.build_bundles import build_bundle
+from pranet_monai.data.labels import get_label_map
+from pranet_monai.metrics import summarise
+from pranet_monai.reports.tables import read_csv, strict_json
+
+from .conftest import ROOT, read_json
+
+SCHEMA = Path(__file__).with_name("meta_schema.json")
+LARGEST_FILE = 40 * 2**20
+
+
+def test_generated_files_are_up_to_date(bundle: Path) -> None:
+    stale = [
+        str(path.relative_to(ROOT))
+        for path, text in build_bundle(bundle).items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    assert not stale, f"run: python -m pranet_monai build-bundles; not up to date: {stale}"
+
+
+def test_files_that_a_bundle_needs(bundle: Path) -> None:
+    needed = ["LICENSE", "docs/README.md", "docs/data_license.txt", "configs/logging.conf"]
+    needed += [f"configs/{name}.json" for name in ("metadata", "inference", "evaluate", "train", "multi_gpu_train")]
+    assert not [name for name in needed if not (bundle / name).is_file()]
+    assert "segmentation" in bundle.name  # MONAI Label takes the type of the model from the name
+    assert not [path for path in bundle.rglob("*") if path.is_file() and path.stat().st_size > LARGEST_FILE]
+
+
+def test_metadata(bundle: Path) -> None:
+    verify_metadata(meta_file=str(bundle / "configs" / "metadata.json"), filepath=str(SCHEMA))
+    metadata = read_json(bundle / "configs" / "metadata.json")
+    assert next(iter(metadata["changelog"])) == metadata["version"], "the newest changelog entry stands first"
+    image, pred = (metadata["network_data_format"][side] for side in ("inputs", "outputs"))
+    assert next(iter(image)) == "image"
+    assert next(iter(pred)) == "pred"
+    labels = get_label_map(read_json(bundle / "configs" / "inference.json")["label_map"]["name"]).labels
+    assert pred["pred"]["channel_def"] == {str(index): name for index, name in labels.items()}
+
+
+def test_inference_properties(runnable_bundle: Path, labelled_volumes: Path) -> None:
+    config = runnable_bundle / "configs" / "inference.json"
+    workflow = ConfigWorkflow(
+        config_file=str(config),
+        workflow_type="inference",
+        logging_file=False,
+        bundle_root=str(runnable_bundle),
+        dataset_dir=str(labelled_volumes / "imagesVal"),
+        output_dir=str(runnable_bundle / "eval"),
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+
+
+def test_train_properties(runnable_bundle: Path, labelled_volumes: Path) -> None:
+    workflow = ConfigWorkflow(
+        config_file=str(runnable_bundle / "configs" / "train.json"),
+        workflow_type="train",
+        logging_file=False,
+        bundle_root=str(runnable_bundle),
+        dataset_dir=str(labelled_volumes),
+        output_dir=str(runnable_bundle / "runs"),
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    for handler in workflow.parser["train#handlers"]:  # MONAI Label looks for a checkpoint loader among them
+        assert "_target_" in handler
+    assert "network" in workflow.parser
+
+
+def test_network_gives_what_the_metadata_say(bundle: Path) -> None:
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(bundle / "configs" / "metadata.json"),
+        config_file=str(bundle / "configs" / "inference.json"),
+        device="cpu",
+    )
+
+
+def test_export_to_torchscript(runnable_bundle: Path) -> None:
+    exported = runnable_bundle / "models" / "model.ts"
+    ckpt_export(
+        net_id="network_def",
+        filepath=str(exported),
+        ckpt_file=str(runnable_bundle / "models" / "model.pt"),
+        meta_file=str(runnable_bundle / "configs" / "metadata.json"),
+        config_file=str(runnable_bundle / "configs" / "inference.json"),
+    )
+    metadata = read_json(runnable_bundle / "configs" / "metadata.json")["network_data_format"]
+    image, classes = metadata["inputs"]["image"], metadata["outputs"]["pred"]["num_channels"]
+    x = torch.rand(1, image["num_channels"], *image["spatial_shape"])
+    with torch.no_grad():
+        logits = torch.jit.load(exported).eval()(x)
+    assert logits.shape == (1, classes, *image["spatial_shape"])
+
+
+def test_scores_come_from_the_rows_of_the_evaluation(bundle: Path) -> None:
+    folder = bundle / "docs" / "validation"
+    if not (bundle / "models" / "model.pt").is_file():
+        pytest.skip("no weights, no scores")
+    stated = read_json(folder / "summary.json")
+    rows = read_csv(folder / "metrics.csv")
+    recomputed = json.loads(json.dumps(strict_json(summarise(rows))))
+    assert stated["cases"] == recomputed["cases"]
+    for organ, scores in recomputed["organs"].items():
+        for metric in ("dice", "hd95_mm"):
+            assert stated["organs"][organ][metric]["mean"] == pytest.approx(scores[metric]["mean"], abs=1e-5)
