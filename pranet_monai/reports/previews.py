@@ -223,7 +223,8 @@ def _legend(
     label_map: LabelMap, organs: list[str], notes: Mapping[str, str], has_reference: bool
 ) -> list[Patch | Line2D]:
     handles: list[Patch | Line2D] = [
-        Patch(color=organ_color(label_map, organ), label=f"{organ} {notes.get(organ, '')}".strip()) for organ in organs
+        Patch(color=organ_color(label_map, organ), label=f"{organ.replace('_', ' ')} {notes.get(organ, '')}".strip())
+        for organ in organs
     ]
     if has_reference:
         handles.append(Line2D([], [], color=EXPERT_COLOR, linewidth=EXPERT_WIDTH, label="expert"))

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the page names, rounds and orders what was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..metrics import HIGHER_IS_BETTER
+
+__all__ = ["METRICS", "VOLUME", "Measure", "plain_name"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of ``metrics.csv`` or a quantity of ``cases.csv`` as the page shows it.
+
+    Attributes:
+        key: name of the column.
+        title: what a reader calls it.
+        unit: "mm", "ml" or "".
+        decimals: digits after the point.
+        higher_is_better: ``None`` where neither is.
+    """
+
+    key: str
+    title: str
+    unit: str
+    decimals: int
+    higher_is_better: bool | None
+
+    @property
+    def heading(self) -> str:
+        """Title with the unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def text(self, value: float | None) -> str:
+        """The value as a reader sees it; a dash where there is none."""
+        if value is None or math.isnan(value):
+            return "–"
+        return "∞" if math.isinf(value) else f"{value:.{self.decimals}f}"
+
+
+TITLES = {
+    "dice": ("Dice", "", 3),
+    "iou": ("IoU", "", 3),
+    "hd95_mm": ("HD95", "mm", 1),
+    "assd_mm": ("ASSD", "mm", 2),
+    "nsd": ("NSD", "", 3),
+}
+METRICS = [Measure(key, *TITLES[key], higher) for key, higher in HIGHER_IS_BETTER.items()]
+VOLUME = Measure("volume_ml", "Volume", "ml", 1, None)
+
+
+def plain_name(organ: str) -> str:
+    """``left_ventricle`` as a reader writes it."""
+    return organ.replace("_", " ")

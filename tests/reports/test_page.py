@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page holds what was measured, is one file, and can't be broken by a name."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pranet_monai.reports import RunReport
+from pranet_monai.reports.charts import box_plot
+from pranet_monai.reports.markup import Markup, element, join
+from pranet_monai.reports.measures import METRICS
+
+AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
+VOID = {"br", "img", "input", "link", "meta", "line", "rect", "circle"}
+DICE = next(measure for measure in METRICS if measure.key == "dice")
+
+
+class Page(HTMLParser):
+    """Collects elements and checks that they nest."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        assert self.open == [], f"left open: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID or (tag == "circle"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if "script" not in self.open and "style" not in self.open:
+            self.text.append(data.strip())
+
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
+        return [found for name, found in self.elements if name == tag and attributes.items() <= found.items()]
+
+
+def volume(*labels: int) -> np.ndarray:
+    """One block of 4 × 4 × 2 voxels per label, none touching the border."""
+    mask = np.zeros((24, 8, 4), np.uint8)
+    for label in labels:
+        mask[2 + 7 * (label - 1) : 6 + 7 * (label - 1), 2:6, 1:3] = label
+    return mask
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    folder = tmp_path_factory.mktemp("run")
+    report = RunReport(folder, "acdc")
+    image = np.random.default_rng(0).normal(100, 20, (24, 8, 4))
+    report.add_case("good", volume(1, 2, 3), AFFINE, image, reference=volume(1, 2, 3))
+    report.add_case("worst", volume(1), AFFINE, image, reference=volume(1, 2, 3))
+    report.add_case("middle", volume(1, 2), AFFINE, image, reference=volume(1, 2, 3))
+    report.add_failure("<b>evil</b>", "a & b < c")
+    report.finish({"options": {"note": "</script><script>alert(1)</script>"}})
+    return Page(folder / "report" / "index.html")
+
+
+def test_every_case_has_a_row_worst_first(evaluated: Page) -> None:
+    rows = [row["data-case"] for row in evaluated.all("tr", **{"class": "case"})]
+    assert rows == ["worst", "middle", "good", "<b>evil</b>"]
+    assert len(evaluated.all("tr", **{"class": "detail"})) == 4
+
+
+def test_page_is_one_file(evaluated: Page) -> None:
+    pictures = evaluated.all("img")
+    assert len(pictures) == 3
+    assert all((picture["src"] or "").startswith("data:image/jpeg;base64,") and picture["alt"] for picture in pictures)
+    for tag in ("script", "link", "img"):
+        for found in evaluated.all(tag):
+            assert not (found.get("src") or found.get("href") or "data:").startswith(("http", "/", "."))
+
+
+def test_names_and_options_are_escaped(evaluated: Page) -> None:
+    assert "<b>evil</b>" in evaluated.text
+    assert "a & b < c" in evaluated.text
+    assert not evaluated.all("b", **{"class": "evil"})
+    assert len(evaluated.all("script")) == 1
+
+
+def test_cells_hold_every_measure_for_sorting(evaluated: Page) -> None:
+    cells = [cell for cell in evaluated.all("td", **{"data-column": "left_ventricle"})]
+    worst, middle, good, failed = cells
+    assert (good["data-dice"], good["data-volume_ml"]) == ("1", "0.64")
+    assert (worst["data-dice"], worst["data-flags"]) == ("0", "missed")
+    assert float(middle["data-hd95_mm"] or 0) == pytest.approx(np.sqrt(48**2 + 16**2 + 20**2), rel=1e-5)
+    assert "data-dice" not in failed
+
+
+def test_mean_of_a_case_counts_its_missed_organs(evaluated: Page) -> None:
+    means = [cell.get("data-dice") for cell in evaluated.all("td", **{"data-column": "mean"})]
+    assert means == ["0.333333", "0.666667", "1", None]
+
+
+def test_filters_are_labelled(evaluated: Page) -> None:
+    assert {found["id"] for found in evaluated.all("select")} == {"status", "organ", "measure"}
+    assert len(evaluated.all("label")) == 4
+    values = {found["value"] for found in evaluated.all("option")}
+    assert {"ok", "failed", "missed", "left_ventricle", "hd95_mm", "volume_ml"} <= values
+
+
+def test_definitions_stand_on_the_page(evaluated: Page) -> None:
+    text = " ".join(evaluated.text)
+    assert "pooled: 95th percentile" in text
+    assert "diagonal of the volume" in text
+
+
+def test_page_without_references_shows_volumes(tmp_path: Path) -> None:
+    report = RunReport(tmp_path, "acdc", previews=False)
+    report.add_case("a", volume(3), AFFINE)
+    report.finish()
+    page = Page(tmp_path / "report" / "index.html")
+    assert "Volumes per organ" in page.text
+    assert not [option for option in page.all("option") if option["value"] in ("dice", "missed")]
+    assert page.all("td", **{"data-column": "left_ventricle"})[0]["data-volume_ml"] == "0.64"
+
+
+def test_page_of_an_empty_run_is_whole(tmp_path: Path) -> None:
+    RunReport(tmp_path, "acdc").finish()
+    assert "No case was processed." in Page(tmp_path / "report" / "index.html").text
+
+
+def test_markup_escapes_text_and_keeps_markup() -> None:
+    inner = element("b", "x < y")
+    assert inner == "<b>x &lt; y</b>"
+    assert element("p", inner, 1, class_="a", hidden=True, title=None) == '<p class="a" hidden><b>x &lt; y</b>1</p>'
+    assert element("line", x1=0, aria_label='"') == '<line x1="0" aria-label="&quot;"/>'
+    assert join("<", Markup("<br/>")) == "&lt;<br/>"
+
+
+def test_box_plot_draws_quartiles_where_numpy_puts_them() -> None:
+    values = [("a", 0.5), ("b", 0.6), ("c", 0.7), ("d", 0.8), ("e", 1.0)]
+    svg = box_plot(DICE, {"left_ventricle": values}, {"left_ventricle": "red"})
+    # the axis runs from 0.5 at x = 128 to 1 at x = 504; quartiles 0.6 and 0.8
+    assert 'class="box"' in svg
+    assert f'x="{128 + 376 * 0.2:.1f}"' in svg
+    assert f'width="{376 * 0.4:.1f}"' in svg
+    assert svg.count("<circle") == 5
+
+
+def test_assets_are_packaged() -> None:
+    config = ConfigParser()
+    config.read(Path(__file__).parents[2] / "setup.cfg")
+    assert "reports/assets/*" in config["options.package_data"]["pranet_monai"]

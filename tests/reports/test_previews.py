@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures are right side up in every axis order, keep the voxels' proportions, and stay small and quick."""
+
+from __future__ import annotations
+
+import io
+from itertools import permutations, product
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from PIL import Image
+
+from pranet_monai.data.labels import get_label_map
+from pranet_monai.reports import draw_preview
+from pranet_monai.reports.previews import _grey, _spread, organ_color
+from pranet_monai.reports.views import View, voxel_sizes
+
+ACDC = get_label_map("acdc")
+CODES = ["".join(code) for axes in permutations(("RL", "AP", "SI")) for code in product(*axes)]
+RAS = np.array([[1.5, 0, 0, -9], [0, 2.0, 0, 4], [0, 0, 2.5, 7], [0, 0, 0, 1.0]])
+
+
+def stored_as(volume: np.ndarray, affine: np.ndarray, codes: str) -> tuple[np.ndarray, np.ndarray]:
+    """The same patient with the array's axes in another order, by nibabel."""
+    change = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(codes)))
+    return apply_orientation(volume, change), affine @ inv_ornt_aff(change, volume.shape)
+
+
+def marked() -> np.ndarray:
+    """RAS volume with a marker at the patient's right, front and head."""
+    volume = np.zeros((8, 9, 7), np.int16)
+    volume[0, -1, -1] = 1
+    return volume
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_right_is_left_and_front_is_up_in_every_axis_order(codes: str) -> None:
+    volume, affine = stored_as(marked(), RAS, codes)
+    assert "".join(nib.aff2axcodes(affine)) == codes
+    view = View.of(volume.shape, affine)
+    shown = view.apply(volume)
+    assert shown.shape == (9, 8, 7)
+    assert shown[0, 0, 0] == 1
+    assert (view.top, view.left) == ("A", "R")
+    assert view.spacing == pytest.approx((2.0, 1.5, 2.5))
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_slice_number_is_the_one_in_the_file(codes: str) -> None:
+    volume, affine = stored_as(marked(), RAS, codes)
+    index = View.of(volume.shape, affine).stored_index(0, 7)
+    axis = next(axis for axis, code in enumerate(codes) if code in "SI")
+    assert np.take(volume, index, axis=axis).any()
+
+
+@pytest.mark.parametrize(("thick", "sides"), [(0, ("S", "A")), (1, ("S", "R")), (2, ("A", "R"))])
+def test_thick_slices_are_shown_as_they_were_acquired(thick: int, sides: tuple[str, str]) -> None:
+    sizes = np.ones(3)
+    sizes[thick] = 8.0
+    view = View.of((20, 20, 20), np.diag([*sizes, 1.0]))
+    assert (view.top, view.left) == sides
+    assert view.spacing == pytest.approx((1, 1, 8))
+
+
+def test_oblique_short_axis_keeps_its_plane() -> None:
+    angle = np.deg2rad(40)
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([1.4, 1.4, 10.0])
+    view = View.of((30, 30, 8), affine)
+    assert view.apply(np.zeros((30, 31, 8))).shape == (31, 30, 8)
+    assert voxel_sizes(affine) == pytest.approx((1.4, 1.4, 10.0))
+
+
+def test_photograph_is_shown_as_it_is_stored() -> None:
+    picture = np.zeros((6, 4, 1))
+    picture[0, 0] = 1  # (column, row): top left
+    picture[5, 0] = 2  # top right
+    shown = View.of(picture.shape, None).apply(picture)
+    assert (shown[0, 0, 0], shown[0, 5, 0]) == (1, 2)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR", "SAL", "AIL"])
+def test_picture_has_the_organ_where_the_patient_has_it(codes: str) -> None:
+    mask = np.zeros((40, 40, 10), np.uint8)
+    mask[4:10, 28:36, 2:8] = 3  # front right
+    mask[30:36, 4:12, 2:8] = 1  # back left
+    mask, affine = stored_as(mask, np.diag([2.0, 2.0, 3.0, 1.0]), codes)
+    picture = Image.open(io.BytesIO(draw_preview("case", mask, affine, ACDC))).convert("RGB")
+    pixels = np.asarray(picture, dtype=int)[40:225, :223]  # the first of four panels in a row
+    front_right = np.argwhere(pixels[..., 0] > pixels[..., 2] + 30).mean(axis=0)  # the left ventricle is orange
+    back_left = np.argwhere(pixels[..., 2] > pixels[..., 0] + 30).mean(axis=0)  # the right ventricle is blue
+    assert front_right[0] < back_left[0]
+    assert front_right[1] < back_left[1]
+
+
+def test_pixels_have_the_proportions_of_voxels() -> None:
+    mask = np.zeros((60, 60, 1), np.uint8)
+    mask[20:40, 25:35] = 3  # 20 × 1 mm wide, 10 × 2 mm high: a square
+    png = draw_preview("case", mask, np.diag([1.0, 2.0, 5.0, 1.0]), ACDC, np.full((60, 60, 1), 50.0))
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=int)[40:-40]
+    filled = np.argwhere(pixels[..., 0] > pixels[..., 2] + 30)
+    height, width = np.ptp(filled, axis=0)
+    assert height == pytest.approx(width, rel=0.03)
+
+
+def test_organ_at_the_edge_and_full_slice_are_outlined() -> None:
+    draw_preview("case", np.full((8, 8, 2), 3, np.uint8), np.eye(4), ACDC)
+    draw_preview("case", np.full((1, 1, 1), 3, np.uint8), np.eye(4), ACDC)
+
+
+def test_empty_mask_shows_the_whole_image() -> None:
+    png = draw_preview("case", np.zeros((30, 30, 20), np.uint8), np.eye(4), ACDC, np.random.rand(30, 30, 20))
+    assert Image.open(io.BytesIO(png)).size[0] == 900
+
+
+def test_real_size_is_small() -> None:
+    generator = np.random.default_rng(0)
+    image = generator.normal(100, 15, (256, 256, 12))
+    mask = np.zeros(image.shape, np.uint8)
+    mask[90:150, 90:150] = 2
+    mask[105:135, 105:135] = 3
+    png = draw_preview("case", mask, np.diag([1.4, 1.4, 8.0, 1.0]), ACDC, image, reference=np.roll(mask, 3, 0))
+    assert len(png) < 200_000
+
+
+def test_windows() -> None:
+    ct = np.array([-1000.0, -160.0, 40.0, 240.0, 3000.0]).reshape(1, 5, 1)
+    assert _grey(ct, None)[0, :, 0, 0] == pytest.approx([0, 0, 0.5, 1, 1])
+    assert _grey(ct, (0.0, 2000.0))[0, :, 0, 0] == pytest.approx([0, 0.42, 0.52, 0.62, 1])
+    assert _grey(np.full((2, 2, 1), 7.0), None).max() == 0
+    assert np.isfinite(_grey(np.array([np.nan, np.inf, 1, 2]).reshape(2, 2, 1), None)).all()
+
+
+def test_slices_are_spread_over_the_organ() -> None:
+    assert _spread(slice(3, 8)) == [3, 4, 5, 6, 7]
+    assert _spread(slice(10, 111))[::11] == [10, 110]
+    assert len(set(_spread(slice(0, 13)))) == 12
+
+
+def test_nested_regions_have_colours_of_their_own() -> None:
+    kits = get_label_map("kits23")
+    colors = [organ_color(kits, organ) for organ in kits.organs]
+    assert len(set(colors)) == 3
+    assert colors[0] == tuple(part / 255 for part in kits.colors[1])
