@@ -28,7 +28,7 @@ COLUMNS, MAX_SLICES = 4, 12
 PANEL_INCHES, TITLE_INCHES, LEGEND_ROW_INCHES, DPI = 2.5, 0.36, 0.2, 90
 LEGEND_COLUMNS = 5
 PANEL_PROPORTIONS = (0.5, 1.5)  # height over width; longer pictures keep their shape between black bars
-GREYS, TINTS = 40, 20  # in the PNG's palette: no banding that an eye finds
+GREYS, MAX_BYTES = (40, 24, 14), 200_000  # shades in the PNG: as many as the size allows; 40 show no banding
 MARGIN = 0.35  # of the organs' extent, shown around them on each side
 MIN_MARGIN_MM = 15.0
 FILL_OPACITY = 0.28
@@ -64,7 +64,7 @@ def draw_preview(
         notes: organ → what the legend says beside its name (volume, Dice).
 
     Returns:
-        The bytes of a PNG file with a palette, below 200 kB for usual volumes.
+        The bytes of a PNG file, at most 200 kB for usual volumes.
     """
     view = View.of(prediction.shape, affine)
     masks = [view.apply(mask) for mask in (prediction, reference) if mask is not None]
@@ -139,20 +139,23 @@ class Panels:
             axes.text(0.5, 0.98, view.top, va="top", ha="center", weight="bold", **style)
 
     def png(self, colors: list[tuple[float, float, float]]) -> bytes:
-        """Render as PNG with a palette of greys and of greys tinted by the organs' colours: half the size."""
+        """Render as PNG with a palette of greys and of greys tinted by organ colours, coarser for noisy images."""
         self.canvas.draw()
         picture = Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB")
         palette = Image.new("P", (1, 1))
-        palette.putpalette(_palette(colors).tobytes())
-        buffer = io.BytesIO()
-        picture.quantize(palette=palette, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        for greys in GREYS:
+            palette.putpalette(_palette(colors, greys).tobytes())
+            buffer = io.BytesIO()
+            picture.quantize(palette=palette, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+            if buffer.tell() <= MAX_BYTES:
+                break
         return buffer.getvalue()
 
 
-def _palette(colors: list[tuple[float, float, float]]) -> np.ndarray:
+def _palette(colors: list[tuple[float, float, float]], greys: int) -> np.ndarray:
     """At most 256 colours: greys, each organ's colour, and the greys under its fill; shape (n, 3), uint8."""
-    tones = [np.repeat(np.linspace(0, 1, GREYS)[:, None], 3, axis=1)]
-    levels = max(2, min(TINTS, (256 - GREYS) // max(1, len(colors)) - 1))
+    tones = [np.repeat(np.linspace(0, 1, greys)[:, None], 3, axis=1)]
+    levels = max(2, min(greys // 2, (256 - greys) // max(1, len(colors)) - 1))
     under = np.linspace(0, 1, levels)[:, None] * (1 - FILL_OPACITY)
     for color in colors:
         tones += [np.array([color]), under + FILL_OPACITY * np.array([color])]

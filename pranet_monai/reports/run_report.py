@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from ..data.labels import LabelMap, get_label_map
-from ..errors import UsageError
+from ..errors import BadCaseError, UsageError
 from ..metrics import case_metrics, summarise
 from ..metrics.masks import MissedPolicy
 from ..metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
@@ -95,43 +95,42 @@ class RunReport:
         image: np.ndarray | None = None,
         reference: np.ndarray | None = None,
         seconds: float | None = None,
-    ) -> Row:
+    ) -> None:
         """Measure, draw and record a finished case.
+
+        The frames of a cine have rows of their own, ``case#00``, ``case#01`` ..., and a picture of the first.
 
         Args:
             case: its name, ``sub/folder/stem``.
-            prediction: label indices, shape (H, W, D), on the grid of the input file.
+            prediction: label indices (H, W, D), of a cine (H, W, D, T), on the grid of the input file.
             affine: voxel index to mm, shape (4, 4); ``None`` for a photograph stored as (column, row, 1): 1 mm pixels.
-            image: grey values (H, W, D) or colours (H, W, D, 3), for the preview.
-            reference: expert's label indices (H, W, D); gives the case its rows of metrics.
+            image: grey values like ``prediction``, or colours (H, W, D, 3), for the preview.
+            reference: expert's label indices like ``prediction``; gives the case its rows of metrics.
             seconds: time that the case took.
-
-        Returns:
-            The row of ``cases.csv``.
 
         Raises:
             BadCaseError: when reference and prediction don't fit together, or hold labels outside the map.
         """
-        organs = self._measure(prediction, affine, reference)
-        if self.previews:
-            drawn = draw_preview(
-                case, prediction, affine, self.label_map, image, reference, self.window, _notes(organs)
+        self._forget(case)
+        if prediction.ndim < 4:
+            self._add_volume(case, prediction, affine, image, reference, seconds, self.previews)
+            return
+        if reference is not None and reference.shape != prediction.shape:
+            raise BadCaseError(f"{case}: prediction {prediction.shape} and reference {reference.shape} don't match")
+        for frame in range(prediction.shape[3]):
+            image_frame, reference_frame = (None if v is None else v[..., frame] for v in (image, reference))
+            self._add_volume(
+                f"{case}#{frame:02d}", prediction[..., frame], affine, image_frame, reference_frame,
+                None if seconds is None else seconds / prediction.shape[3], self.previews and frame == 0,
             )  # fmt: skip
-            write_atomically(self.preview_path(case), drawn)
-        row: Row = {"case": case, "status": "ok", "reason": "", "seconds": seconds}
-        row.update({f"{name}_{rows['organ']}": rows[name] for rows in organs for name in ORGAN_COLUMNS})
-        if reference is not None:
-            self._metrics[case] = [{"case": case, **organ} for organ in organs]
-        return self._record(row)
 
-    def add_failure(self, case: str, reason: str | Exception) -> Row:
+    def add_failure(self, case: str, reason: str | Exception) -> None:
         """Record a case that couldn't be processed, with a reason that a person can act on."""
-        self._metrics.pop(case, None)
-        self.preview_path(case).unlink(missing_ok=True)
+        self._forget(case)
         reason = " ".join(str(reason).split()) or type(reason).__name__
-        return self._record({"case": case, "status": "failed", "reason": reason, "seconds": None})
+        self._record({"case": case, "status": "failed", "reason": reason, "seconds": None})
 
-    def skip(self, case: str, mask: str | Path | None = None) -> Row:
+    def skip(self, case: str, mask: str | Path | None = None) -> None:
         """Record a case that an earlier run has finished.
 
         Its former rows stay. Where there are none (their report was deleted), the mask is measured again.
@@ -140,13 +139,13 @@ class RunReport:
             case: its name.
             mask: the mask that the earlier run has written.
         """
-        former = self._cases.get(case, {})
-        row: Row = {"case": case, "seconds": None, **former, "status": "skipped", "reason": KEPT}
-        if former.get("status") not in ("ok", "skipped") and mask is not None:
+        former = [row for row in self._rows_of(case) if row["status"] != "failed"]
+        if not former and mask is not None:
             volume = nib.Nifti1Image.from_filename(mask)
-            organs = self._measure(np.asarray(volume.dataobj), volume.affine, None)
-            row.update({f"{name}_{rows['organ']}": rows[name] for rows in organs for name in ORGAN_COLUMNS})
-        return self._record(row)
+            self.add_case(case, np.asarray(volume.dataobj), volume.affine)
+            former = self._rows_of(case)
+        for row in former or [{"case": case, "seconds": None}]:
+            self._record({**row, "status": "skipped", "reason": KEPT})
 
     def finish(self, run_info: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write ``summary.json`` (where references were given), ``run.json`` and ``index.html``.
@@ -199,14 +198,45 @@ class RunReport:
         organs, labels = self.label_map.organs, list(self.label_map.labels)
         return case_metrics(prediction, reference, organs, spacing, labels=labels, **self.metric_options)
 
-    def _record(self, row: Row) -> Row:
+    def _add_volume(
+        self,
+        case: str,
+        prediction: np.ndarray,
+        affine: np.ndarray | None,
+        image: np.ndarray | None,
+        reference: np.ndarray | None,
+        seconds: float | None,
+        preview: bool,
+    ) -> None:
+        organs = self._measure(prediction, affine, reference)
+        if preview:
+            legend = _legend_notes(organs)
+            png = draw_preview(case, prediction, affine, self.label_map, image, reference, self.window, legend)
+            write_atomically(self.preview_path(case), png)
+        if reference is not None:
+            self._metrics[case] = [{"case": case, **organ} for organ in organs]
+        row: Row = {"case": case, "status": "ok", "reason": "", "seconds": seconds}
+        self._record(row | {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in ORGAN_COLUMNS})
+
+    def _rows_of(self, case: str) -> list[Row]:
+        """The rows of a case, or of the frames of a cine."""
+        return [row for name, row in self._cases.items() if name == case or name.rpartition("#")[0] == case]
+
+    def _forget(self, case: str) -> None:
+        """Drop what an earlier run said of a case that is processed again."""
+        for row in self._rows_of(case):
+            del self._cases[row["case"]]
+            self._metrics.pop(row["case"], None)
+            self.preview_path(row["case"]).unlink(missing_ok=True)
+
+    def _record(self, row: Row) -> None:
         self._cases[row["case"]] = row
         # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
-        if self._metrics:
+        metrics = self.folder / "metrics.csv"
+        if self._metrics or metrics.exists():
             rows = (row for case_rows in self._metrics.values() for row in case_rows)
-            write_csv(self.folder / "metrics.csv", rows, METRIC_COLUMNS)
+            write_csv(metrics, rows, METRIC_COLUMNS)
         write_csv(self.folder / "cases.csv", self._cases.values(), self._case_columns())
-        return row
 
     def _case_columns(self) -> list[str]:
         return CASE_COLUMNS + [f"{name}_{organ}" for organ in self.label_map.organs for name in ORGAN_COLUMNS]
@@ -226,7 +256,7 @@ class RunReport:
         }
 
 
-def _notes(organs: list[Row]) -> dict[str, str]:
+def _legend_notes(organs: list[Row]) -> dict[str, str]:
     """What the preview's legend says beside each organ."""
     notes = {}
     for row in organs:

@@ -95,8 +95,7 @@ def test_names_and_options_are_escaped(evaluated: Page) -> None:
 
 
 def test_cells_hold_every_measure_for_sorting(evaluated: Page) -> None:
-    cells = [cell for cell in evaluated.all("td", **{"data-column": "left_ventricle"})]
-    worst, middle, good, failed = cells
+    worst, middle, good, failed = evaluated.all("td", **{"data-column": "left_ventricle"})
     assert (good["data-dice"], good["data-volume_ml"]) == ("1", "0.64")
     assert (worst["data-dice"], worst["data-flags"]) == ("0", "missed")
     assert float(middle["data-hd95_mm"] or 0) == pytest.approx(np.sqrt(48**2 + 16**2 + 20**2), rel=1e-5)

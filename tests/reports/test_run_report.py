@@ -169,6 +169,30 @@ def test_skipped_case_without_a_row_is_measured_from_its_mask(tmp_path: Path) ->
     assert (row["status"], row["volume_ml_left_ventricle"]) == ("skipped", pytest.approx(0.48))
 
 
+def test_cine_has_a_row_per_frame_and_one_picture(tmp_path: Path) -> None:
+    cine = np.stack([block(3, 2, stop) for stop in (5, 4, 3)], axis=-1)
+    run = RunReport(tmp_path, "acdc")
+    run.add_failure("cine", "killed")
+    run.add_case("cine", cine, AFFINE, image=cine * 10, seconds=3.0)
+    rows = read(tmp_path, "cases.csv").set_index("case")
+    assert list(rows.index) == ["cine#00", "cine#01", "cine#02"]
+    assert list(rows["voxels_left_ventricle"]) == [24, 16, 8]
+    assert list(rows["seconds"]) == [1.0, 1.0, 1.0]
+    assert [path.name for path in (tmp_path / "report" / "previews").iterdir()] == ["cine#00.png"]
+
+    run = RunReport(tmp_path, "acdc", resume=True)
+    run.skip("cine")
+    assert list(read(tmp_path, "cases.csv")["status"]) == ["skipped"] * 3
+
+
+def test_case_that_fails_after_all_loses_its_numbers(tmp_path: Path) -> None:
+    run = report(tmp_path)
+    run.add_case("a", block(3, 2, 5), AFFINE, reference=block(3, 2, 5))
+    run.add_failure("a", "the mask can't be written")
+    assert read(tmp_path, "metrics.csv").empty
+    assert list(read(tmp_path, "cases.csv")["status"]) == ["failed"]
+
+
 def test_run_json_identifies_weights_and_names_no_host(tmp_path: Path) -> None:
     weights = tmp_path / "model.pt"
     weights.write_bytes(b"weights")
