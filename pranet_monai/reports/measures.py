@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..metrics import HIGHER_IS_BETTER
 
-__all__ = ["METRICS", "VOLUME", "Measure", "plain_name"]
+__all__ = ["METRICS", "PAPER_METRICS", "VOLUME", "Measure", "plain_name"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Measure:
     @property
     def heading(self) -> str:
         """Title with the unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def text(self, value: float | None) -> str:
         """The value as a reader sees it; a dash where there is none."""
@@ -49,6 +49,12 @@ TITLES = {
     "nsd": ("NSD", "", 3),
 }
 METRICS = [Measure(key, *TITLES[key], higher) for key, higher in HIGHER_IS_BETTER.items()]
+PAPER_METRICS = [
+    Measure("paper_dice", "Dice (paper)", "", 3, True),
+    Measure("paper_iou", "IoU (paper)", "", 3, True),
+    Measure("paper_hd95_voxels", "HD95 (paper)", "voxels", 1, False),
+    Measure("paper_assd_voxels", "ASSD (paper)", "voxels", 2, False),
+]
 VOLUME = Measure("volume_ml", "Volume", "ml", 1, None)
 
 

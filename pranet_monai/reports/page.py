@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .case_table import case_table
 from .charts import box_plot
 from .markup import Markup, element, join
-from .measures import METRICS, VOLUME, Measure, plain_name
+from .measures import METRICS, PAPER_METRICS, VOLUME, Measure, plain_name
 from .previews import organ_color
 from .tables import Row, write_atomically
 
@@ -51,6 +51,7 @@ def write_page(
         _head(title, cases, summary, run),
         _failures(cases),
         _results(summary, colors) if summary else _volumes(cases, colors),
+        _paper(summary["paper"], colors) if summary and "paper" in summary else Markup(),
         _plots(cases, metrics, colors),
         case_table(folder, cases, metrics, colors),
         _definitions(summary),
@@ -150,6 +151,22 @@ def _score_cell(measure: Measure, score: Mapping[str, Any]) -> Markup:
 def _interval(measure: Measure, score: Mapping[str, Any]) -> str:
     low, high = score["ci95"]
     return f"{measure.text(low)} to {measure.text(high)}"
+
+
+def _paper(paper: Mapping[str, Any], colors: Mapping[str, str]) -> Markup:
+    rows = [
+        element("tr", _organ_heading(organ, colors[organ]), *_paper_cells(means))
+        for organ, means in paper["organs"].items()
+    ]
+    overall = element("th", "mean over organs", scope="row")
+    rows.append(element("tr", overall, *_paper_cells(paper["overall"]), class_="overall"))
+    note = element("p", paper["note"] + " Only for comparison with published tables.", class_="warn")
+    headings = ["Organ", *(measure.heading for measure in PAPER_METRICS)]
+    return join(element("h2", "The same masks by the papers' protocol"), note, _table(headings, rows))
+
+
+def _paper_cells(means: Mapping[str, float | None]) -> list[Markup]:
+    return [element("td", measure.text(means[measure.key])) for measure in PAPER_METRICS]
 
 
 def _volumes(cases: Sequence[Row], colors: Mapping[str, str]) -> Markup:

@@ -8,15 +8,16 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
 
 from ..data.labels import LabelMap, get_label_map
-from ..errors import BadCaseError, UsageError
+from ..errors import UsageError
 from ..metrics import case_metrics, summarise
 from ..metrics.masks import MissedPolicy
+from ..metrics.paper import PAPER_VOLUME_NOTE, paper_case_metrics, summarise_paper
 from ..metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
 from .definitions import definitions
 from .page import write_page
@@ -33,6 +34,7 @@ METRIC_COLUMNS = [
     *("case", "organ", "status", "dice", "iou", "hd95_mm", "assd_mm", "nsd"),
     *("volume_ml", "reference_volume_ml", "voxels", "reference_voxels", "touches_border"),
 ]
+PAPER_COLUMNS = ["paper_dice", "paper_iou", "paper_hd95_voxels", "paper_assd_voxels"]
 KEPT = "kept from an earlier run"
 
 
@@ -48,9 +50,10 @@ class RunReport:
         definition: of HD95, "pooled" or "max".
         tolerance_mm: of NSD.
         missed: what the distances of an organ that only one of the masks holds count as.
+        protocol: "paper" adds the papers' numbers, faults included, under names of their own.
         window: centre and width of the previews' grey scale; chosen from the image where ``None``.
         previews: draw a picture per case.
-        resume: keep the rows of an earlier run in the same folder.
+        resume: keep the rows of an earlier run in the same folder, save those of failed cases.
 
     Raises:
         UsageError: when the folder can't be written, or the label map is unknown.
@@ -64,15 +67,19 @@ class RunReport:
         definition: HD95Definition = "pooled",
         tolerance_mm: float = DEFAULT_TOLERANCE_MM,
         missed: MissedPolicy = "diagonal",
+        protocol: Literal["paper"] | None = None,
         window: tuple[float, float] | None = None,
         previews: bool = True,
         resume: bool = False,
     ) -> None:
         self.folder = Path(output_dir) / "report"
+        if protocol not in (None, "paper"):
+            raise UsageError(f"protocol={protocol!r}: allowed are None and 'paper'")
         try:
             self.label_map = get_label_map(label_map)
         except ValueError as error:
             raise UsageError(str(error)) from error
+        self.protocol = protocol
         self.metric_options: dict[str, Any] = {"definition": definition, "tolerance_mm": tolerance_mm, "missed": missed}
         self.window = window
         self.previews = previews
@@ -98,35 +105,31 @@ class RunReport:
     ) -> None:
         """Measure, draw and record a finished case.
 
-        The frames of a cine have rows of their own, ``case#00``, ``case#01`` ..., and a picture of the first.
-
         Args:
             case: its name, ``sub/folder/stem``.
-            prediction: label indices (H, W, D), of a cine (H, W, D, T), on the grid of the input file.
+            prediction: label indices (H, W, D), on the grid of the input file.
             affine: voxel index to mm, shape (4, 4); ``None`` for a photograph stored as (column, row, 1): 1 mm pixels.
-            image: grey values like ``prediction``, or colours (H, W, D, 3), for the preview.
-            reference: expert's label indices like ``prediction``; gives the case its rows of metrics.
+            image: grey values (H, W, D) or colours (H, W, D, 3), for the preview.
+            reference: expert's label indices (H, W, D); gives the case its rows of metrics.
             seconds: time that the case took.
 
         Raises:
             BadCaseError: when reference and prediction don't fit together, or hold labels outside the map.
         """
-        self._forget(case)
-        if prediction.ndim < 4:
-            self._add_volume(case, prediction, affine, image, reference, seconds, self.previews)
-            return
-        if reference is not None and reference.shape != prediction.shape:
-            raise BadCaseError(f"{case}: prediction {prediction.shape} and reference {reference.shape} don't match")
-        for frame in range(prediction.shape[3]):
-            image_frame, reference_frame = (None if v is None else v[..., frame] for v in (image, reference))
-            self._add_volume(
-                f"{case}#{frame:02d}", prediction[..., frame], affine, image_frame, reference_frame,
-                None if seconds is None else seconds / prediction.shape[3], self.previews and frame == 0,
-            )  # fmt: skip
+        organs = self._measure(prediction, affine, reference)
+        if self.previews:
+            legend = _legend_notes(organs)
+            png = draw_preview(case, prediction, affine, self.label_map, image, reference, self.window, legend)
+            write_atomically(self.preview_path(case), png)
+        if reference is not None:
+            self._metrics[case] = [{"case": case, **organ} for organ in organs]
+        row: Row = {"case": case, "status": "ok", "reason": "", "seconds": seconds}
+        self._record(row | {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in ORGAN_COLUMNS})
 
     def add_failure(self, case: str, reason: str | Exception) -> None:
         """Record a case that couldn't be processed, with a reason that a person can act on."""
-        self._forget(case)
+        self._metrics.pop(case, None)
+        self.preview_path(case).unlink(missing_ok=True)
         reason = " ".join(str(reason).split()) or type(reason).__name__
         self._record({"case": case, "status": "failed", "reason": reason, "seconds": None})
 
@@ -139,13 +142,11 @@ class RunReport:
             case: its name.
             mask: the mask that the earlier run has written.
         """
-        former = [row for row in self._rows_of(case) if row["status"] != "failed"]
-        if not former and mask is not None:
+        if case not in self._cases and mask is not None:
             volume = nib.Nifti1Image.from_filename(mask)
             self.add_case(case, np.asarray(volume.dataobj), volume.affine)
-            former = self._rows_of(case)
-        for row in former or [{"case": case, "seconds": None}]:
-            self._record({**row, "status": "skipped", "reason": KEPT})
+        former = self._cases.get(case, {"case": case})
+        self._record({**former, "status": "skipped", "reason": KEPT})
 
     def finish(self, run_info: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write ``summary.json`` (where references were given), ``run.json`` and ``index.html``.
@@ -163,6 +164,8 @@ class RunReport:
         summary = None
         if rows:
             summary = {"definitions": definitions(**self.metric_options), **summarise(rows)}
+            if self.protocol == "paper":
+                summary["paper"] = {"note": PAPER_VOLUME_NOTE, **summarise_paper(rows)}
             write_json(self.folder / "summary.json", summary)
         run = self._run_record(dict(run_info or {}), counts)
         write_json(self.folder / "run.json", run)
@@ -183,7 +186,7 @@ class RunReport:
                 shutil.rmtree(self.folder / "previews", ignore_errors=True)
             for path in stale:
                 path.unlink(missing_ok=True)
-            self._cases = {row["case"]: row for row in read_csv(tables[0])}
+            self._cases = {row["case"]: row for row in read_csv(tables[0]) if row["status"] != "failed"}
             for row in read_csv(tables[1]):
                 self._metrics.setdefault(row["case"], []).append(row)
             write_csv(tables[0], self._cases.values(), self._case_columns())
@@ -196,38 +199,11 @@ class RunReport:
     def _measure(self, prediction: np.ndarray, affine: np.ndarray | None, reference: np.ndarray | None) -> list[Row]:
         spacing = voxel_sizes(np.eye(4) if affine is None else affine)
         organs, labels = self.label_map.organs, list(self.label_map.labels)
-        return case_metrics(prediction, reference, organs, spacing, labels=labels, **self.metric_options)
-
-    def _add_volume(
-        self,
-        case: str,
-        prediction: np.ndarray,
-        affine: np.ndarray | None,
-        image: np.ndarray | None,
-        reference: np.ndarray | None,
-        seconds: float | None,
-        preview: bool,
-    ) -> None:
-        organs = self._measure(prediction, affine, reference)
-        if preview:
-            legend = _legend_notes(organs)
-            png = draw_preview(case, prediction, affine, self.label_map, image, reference, self.window, legend)
-            write_atomically(self.preview_path(case), png)
-        if reference is not None:
-            self._metrics[case] = [{"case": case, **organ} for organ in organs]
-        row: Row = {"case": case, "status": "ok", "reason": "", "seconds": seconds}
-        self._record(row | {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in ORGAN_COLUMNS})
-
-    def _rows_of(self, case: str) -> list[Row]:
-        """The rows of a case, or of the frames of a cine."""
-        return [row for name, row in self._cases.items() if name == case or name.rpartition("#")[0] == case]
-
-    def _forget(self, case: str) -> None:
-        """Drop what an earlier run said of a case that is processed again."""
-        for row in self._rows_of(case):
-            del self._cases[row["case"]]
-            self._metrics.pop(row["case"], None)
-            self.preview_path(row["case"]).unlink(missing_ok=True)
+        rows = case_metrics(prediction, reference, organs, spacing, labels=labels, **self.metric_options)
+        if self.protocol == "paper" and reference is not None:
+            paper = paper_case_metrics(prediction, reference, organs)
+            rows = [row | as_in_paper for row, as_in_paper in zip(rows, paper, strict=True)]
+        return rows
 
     def _record(self, row: Row) -> None:
         self._cases[row["case"]] = row
@@ -235,7 +211,7 @@ class RunReport:
         metrics = self.folder / "metrics.csv"
         if self._metrics or metrics.exists():
             rows = (row for case_rows in self._metrics.values() for row in case_rows)
-            write_csv(metrics, rows, METRIC_COLUMNS)
+            write_csv(metrics, rows, METRIC_COLUMNS + (PAPER_COLUMNS if self.protocol == "paper" else []))
         write_csv(self.folder / "cases.csv", self._cases.values(), self._case_columns())
 
     def _case_columns(self) -> list[str]:

@@ -130,6 +130,15 @@ def test_page_without_references_shows_volumes(tmp_path: Path) -> None:
     assert page.all("td", **{"data-column": "left_ventricle"})[0]["data-volume_ml"] == "0.64"
 
 
+def test_paper_numbers_have_a_table_of_their_own(tmp_path: Path) -> None:
+    report = RunReport(tmp_path, "acdc", previews=False, protocol="paper")
+    report.add_case("a", volume(1), AFFINE, reference=volume(1, 3))
+    report.finish()
+    page = Page(tmp_path / "report" / "index.html")
+    assert "The same masks by the papers' protocol" in page.text
+    assert "HD95 (paper), voxels" in page.text
+
+
 def test_page_of_an_empty_run_is_whole(tmp_path: Path) -> None:
     RunReport(tmp_path, "acdc").finish()
     assert "No case was processed." in Page(tmp_path / "report" / "index.html").text

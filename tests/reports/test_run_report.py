@@ -169,20 +169,18 @@ def test_skipped_case_without_a_row_is_measured_from_its_mask(tmp_path: Path) ->
     assert (row["status"], row["volume_ml_left_ventricle"]) == ("skipped", pytest.approx(0.48))
 
 
-def test_cine_has_a_row_per_frame_and_one_picture(tmp_path: Path) -> None:
-    cine = np.stack([block(3, 2, stop) for stop in (5, 4, 3)], axis=-1)
-    run = RunReport(tmp_path, "acdc")
-    run.add_failure("cine", "killed")
-    run.add_case("cine", cine, AFFINE, image=cine * 10, seconds=3.0)
-    rows = read(tmp_path, "cases.csv").set_index("case")
-    assert list(rows.index) == ["cine#00", "cine#01", "cine#02"]
-    assert list(rows["voxels_left_ventricle"]) == [24, 16, 8]
-    assert list(rows["seconds"]) == [1.0, 1.0, 1.0]
-    assert [path.name for path in (tmp_path / "report" / "previews").iterdir()] == ["cine#00.png"]
-
-    run = RunReport(tmp_path, "acdc", resume=True)
-    run.skip("cine")
-    assert list(read(tmp_path, "cases.csv")["status"]) == ["skipped"] * 3
+def test_paper_numbers_stand_beside_the_honest_ones(tmp_path: Path) -> None:
+    run = report(tmp_path, protocol="paper")
+    run.add_case("a", block(3, 3, 6), AFFINE, reference=block(3, 2, 6) + block(1, 8, 10))
+    run.finish()
+    rows = read(tmp_path, "metrics.csv").set_index("organ")
+    assert (rows.loc["left_ventricle", "hd95_mm"], rows.loc["left_ventricle", "paper_hd95_voxels"]) == (2.0, 1.0)
+    assert rows.loc["right_ventricle", "hd95_mm"] > 40
+    assert rows.loc["right_ventricle", "paper_hd95_voxels"] == 0
+    summary = strict_load(tmp_path / "report" / "summary.json")
+    assert summary["paper"]["overall"]["paper_hd95_voxels"] == pytest.approx(1 / 3)
+    assert "missed organ scores HD95" in summary["paper"]["note"]
+    assert "paper_dice" not in json.dumps(summary["organs"])
 
 
 def test_case_that_fails_after_all_loses_its_numbers(tmp_path: Path) -> None:
