@@ -141,7 +141,7 @@ def write_phantom(folder: str | Path, n_cases: int = 2, seed: int = 0) -> list[P
     images = []
     for number in range(1, n_cases + 1):
         for phase in ("ED", "ES"):
-            phantom = make_phantom(seed + number - 1, phase)  # type: ignore[arg-type]
+            phantom = make_phantom(seed + number - 1, phase)
             for kind, array in (("images", phantom.image), ("labels", phantom.label)):
                 path = folder / f"{kind}Tr" / f"phantom{number:03d}_{phase}.nii.gz"
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["VOLUME_EXTENSIONS", "is_nifti", "mask_path", "volume_extension", "volume_stem"]
+import nibabel as nib
+
+__all__ = ["VOLUME_EXTENSIONS", "is_nifti", "mask_path", "open_nifti", "volume_extension", "volume_stem"]
 
 VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
@@ -19,6 +21,18 @@ def volume_extension(path: str | Path) -> str:
 def is_nifti(path: str | Path) -> bool:
     """Whether the file's name says NIfTI, the kind that nibabel reads and writes."""
     return volume_extension(path) in (".nii.gz", ".nii")
+
+
+def open_nifti(path: str | Path) -> nib.Nifti1Image:
+    """Opens a NIfTI-1 or NIfTI-2 file; its voxels are read when they are asked for.
+
+    Raises:
+        nibabel.filebasedimages.ImageFileError: when the file is of another kind.
+    """
+    image = nib.load(path)
+    if not isinstance(image, nib.Nifti1Image):  # NIfTI-2 images are NIfTI-1 images to nibabel
+        raise nib.filebasedimages.ImageFileError(f"{path} is a {type(image).__name__}, not NIfTI")
+    return image
 
 
 def volume_stem(path: str | Path) -> str:

@@ -35,7 +35,8 @@ def label_table_extension(
             continue
         rgb = colors[number] if colors else (255, 255, 255)
         shades = {shade: f"{part / 255:.4f}" for shade, part in zip(("Red", "Green", "Blue"), rgb)}
-        ElementTree.SubElement(table, "Label", Key=str(number), **shades, Alpha="1").text = name
+        entry = ElementTree.SubElement(table, "Label", {"Key": str(number), **shades, "Alpha": "1"})
+        entry.text = name
     ElementTree.SubElement(volume, "VolumeType").text = "Label"
     return nib.nifti1.Nifti1Extension(_CODE, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 

@@ -10,13 +10,13 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
-from monai.config import KeysCollection
+from monai.config import KeysCollection, PathLike
 from monai.data import ImageReader, MetaTensor, NibabelReader
 from monai.transforms import LoadImaged
-from monai.utils import ImageMetaKey, MetaKeys, optional_import
+from monai.utils import ImageMetaKey, MetaKeys, ensure_tuple, optional_import
 
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.files import is_nifti, volume_extension
+from pranet_monai.transforms.files import is_nifti, open_nifti, volume_extension
 
 __all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed"]
 
@@ -33,10 +33,10 @@ class NiftiReader(NibabelReader):
     The mask goes back with the header of the file, so the image must be seen where that header puts it.
     """
 
-    def read(self, data: Sequence[str] | str, **kwargs: Any) -> nib.Nifti1Image:
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> nib.Nifti1Image:
         """Opens one file; its voxels are read by ``get_data``."""
-        self.filenames = (data,) if isinstance(data, (str, Path)) else tuple(data)
-        return nib.load(self.filenames[0], **{**self.kwargs, **kwargs})
+        self.filenames = ensure_tuple(data)
+        return open_nifti(self.filenames[0])
 
     def _get_array_data(self, img: nib.Nifti1Image, filename: str) -> np.ndarray:
         dtype = img.get_data_dtype()

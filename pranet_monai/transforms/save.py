@@ -16,7 +16,7 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys
 
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.files import is_nifti, mask_path, volume_stem
+from pranet_monai.transforms.files import is_nifti, mask_path, open_nifti, volume_stem
 from pranet_monai.transforms.label_table import label_table_extension, read_label_table
 from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE
 
@@ -26,12 +26,12 @@ __all__ = ["SaveSegmentationd", "mask_on_file_grid"]
 class SaveSegmentationd(SaveImaged):
     """Writes each mask as uint8 NIfTI with the shape, affine and header of the image it was made from.
 
-    A 2D image gets a 2D mask, a 4D cine a 4D one (frames that weren't asked for stay 0). The header is that of the input
-    file where it is NIfTI (qform, sform, their codes, voxel sizes, units); other kinds get a header made from their
-    affine. The file is written under a hidden name and renamed when whole, so a killed run leaves no half mask.
+    A 2D image gets a 2D mask, a 4D cine a 4D one (frames that weren't asked for stay 0). The header is that of the
+    input file where it is NIfTI (qform, sform, their codes, voxel sizes, units); other kinds get a header made from
+    their affine. The file is written under a hidden name and renamed when whole: a killed run leaves no half mask.
 
-    Put it after ``Invertd``: it refuses a mask that isn't on the grid of its image. Being a ``SaveImaged``, it is left out
-    by MONAI Label, which writes its own answer.
+    Put it after ``Invertd``: it refuses a mask that isn't on the grid of its image. Being a ``SaveImaged``, it is left
+    out by MONAI Label, which writes its own answer.
 
     Args:
         keys: keys of the masks, MetaTensors (1 or frames, H, W, D) with the metadata of ``LoadVolumed``.
@@ -104,7 +104,7 @@ def mask_on_file_grid(mask: MetaTensor) -> np.ndarray:
             f"{np.asarray(mask.affine).round(3).tolist()}; allowed: {volume} and {affine.round(3).tolist()}, the "
             "image's own; fix: put Invertd before SaveSegmentationd"
         )
-    array = mask.detach().cpu().as_tensor().numpy().astype(np.uint8, copy=False)
+    array = mask.numpy(force=True).astype(np.uint8, copy=False)
     if len(shape) < 4:
         return array[0].reshape(shape)
     whole = np.zeros(shape, dtype=np.uint8)
@@ -114,7 +114,7 @@ def mask_on_file_grid(mask: MetaTensor) -> np.ndarray:
 
 def _nifti(array: np.ndarray, affine: np.ndarray, source: Path) -> nib.Nifti1Image:
     if is_nifti(source):
-        template = nib.load(source)
+        template = open_nifti(source)
         header = template.header.copy()
         header.extensions.clear()
         image = type(template)(array, template.affine, header)
@@ -134,7 +134,7 @@ def _spare_foreign_file(path: Path, source: Path) -> None:
     """Masks written among the images may meet the expert's labels, which are often named alike."""
     if path.exists() and path.parent.resolve() == source.parent.resolve():
         try:
-            ours = bool(read_label_table(nib.load(path)))
+            ours = bool(read_label_table(open_nifti(path)))
         except (nib.filebasedimages.ImageFileError, OSError, EOFError):
             ours = True  # half a file is nobody's label
         if not ours:

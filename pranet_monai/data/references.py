@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The expert's labels of a case, on the very grid of its image, without any preprocessing in between."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+from monai.data import MetaTensor
+from monai.utils import ImageMetaKey, MetaKeys
+
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.errors import BadCaseError
+from pranet_monai.transforms.load import FRAMES, LoadVolumed
+
+__all__ = ["read_reference"]
+
+MAX_CORNER_SHIFT = 0.1
+"""Fraction of the shortest voxel edge by which the corners of both grids may differ; headers round differently."""
+
+
+def read_reference(path: str | Path, image: MetaTensor, label_map: LabelMap) -> np.ndarray:
+    """Reads the labels of an image as its file holds them.
+
+    Args:
+        path: the label file.
+        image: anything (frames, …) with the metadata of ``LoadVolumed`` for the image.
+        label_map: turns the numbers of the file into class numbers.
+
+    Returns:
+        Class numbers (frames, H, W, D), uint8, in the orientation of the image's file.
+
+    Raises:
+        BadCaseError: when the file can't be read, holds unknown labels, or isn't on the grid of the image.
+    """
+    label = LoadVolumed("label")({"label": str(path)})["label"]
+    frames = np.asarray(image.meta.get(FRAMES, [0])).astype(int)
+    if FRAMES in label.meta and frames.max() < len(label):
+        label = label[frames.tolist()]
+    _check_same_grid(str(path), label, image, len(frames))
+    return label_map.from_raw(label.numpy(force=True), str(path))
+
+
+def _check_same_grid(path: str, label: MetaTensor, image: MetaTensor, frames: int) -> None:
+    name = image.meta[ImageMetaKey.FILENAME_OR_OBJ]
+    shapes = [tuple(int(n) for n in np.asarray(grid.meta[MetaKeys.SPATIAL_SHAPE])) for grid in (label, image)]
+    if shapes[0] != shapes[1] or len(label) != frames:
+        raise BadCaseError(
+            f"{path}: found labels of shape {shapes[0]} and {len(label)} frame(s); allowed: {shapes[1]} and {frames}, "
+            f"those of {name}; fix: give the label that was drawn on this image"
+        )
+    affines = [np.asarray(grid.meta[MetaKeys.ORIGINAL_AFFINE], dtype=float) for grid in (label, image)]
+    corners = np.array([(*corner, 1) for corner in itertools.product(*((0, n - 1) for n in shapes[0]))])
+    shift = np.linalg.norm((corners @ (affines[0] - affines[1]).T)[:, :3], axis=1).max()
+    if shift > MAX_CORNER_SHIFT * np.linalg.norm(affines[1][:3, :3], axis=0).min():
+        raise BadCaseError(
+            f"{path}: found labels that lie up to {shift:.3g} mm beside {name}: affine {affines[0].round(3).tolist()}; "
+            f"allowed: {affines[1].round(3).tolist()}; fix: resample the label onto the image (nearest neighbour)"
+        )

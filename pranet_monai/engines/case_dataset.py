@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases on their way to the network: loaded one ahead, and a bad one is an item with a reason, never an exception."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+from monai.data import Dataset, ThreadDataLoader, list_data_collate
+
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.transforms.files import is_nifti, mask_path, open_nifti
+from pranet_monai.transforms.label_table import read_label_table
+
+__all__ = ["CASE", "DONE_MASK", "ERROR", "CaseDataset", "CaseLoader", "mask_is_whole", "reason_of"]
+
+CASE, ERROR, DONE_MASK = "case", "error", "done_mask"
+
+
+class CaseDataset(Dataset):
+    """The items of ``find_cases``, loaded and preprocessed.
+
+    Beside what the transform makes of an item, two short forms can come out: ``{case, error}`` for a case that fails
+    with that reason, and ``{case, done_mask}`` for one that an earlier run has finished.
+
+    Args:
+        data: items with ``case`` and ``image``, or with ``case`` and ``error``.
+        transform: the preprocessing.
+        output_dir: where masks of this run go; needed for `resume`.
+        resume: leave out cases whose mask is there and whole.
+
+    Raises:
+        UsageError: when `resume` is set without `output_dir`.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, str]],
+        transform: Sequence[Callable] | Callable | None = None,
+        output_dir: str | Path | None = None,
+        resume: bool = False,
+    ) -> None:
+        super().__init__(data, transform)
+        if resume and output_dir is None:
+            raise UsageError("resume=True: found no output_dir to look for finished masks in; fix: give output_dir")
+        self.output_dir = output_dir
+        self.resume = resume
+
+    def _transform(self, index: int) -> Any:
+        item = self.data[index]
+        case = item[CASE]
+        if ERROR in item:
+            return {CASE: case, ERROR: item[ERROR]}
+        try:
+            if self.resume and self.output_dir is not None:
+                mask = mask_path(self.output_dir, case)
+                if mask_is_whole(mask, item["image"]):
+                    return {CASE: case, DONE_MASK: str(mask)}
+            return super()._transform(index)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
+            return {CASE: case, ERROR: reason_of(error)}
+
+
+class CaseLoader(ThreadDataLoader):
+    """Loads the next case in a thread while the network works on this one: batches of one, one case ahead.
+
+    Args:
+        dataset: a :class:`CaseDataset`.
+    """
+
+    def __init__(self, dataset: CaseDataset) -> None:
+        super().__init__(dataset, buffer_size=1, batch_size=1, num_workers=0, collate_fn=_collate_case)
+
+
+def _collate_case(items: list[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return list_data_collate(items)
+    except Exception as error:  # noqa: BLE001 - out of memory here would end the loader's thread without a word
+        return list_data_collate([{CASE: items[0][CASE], ERROR: reason_of(error)}])
+
+
+def mask_is_whole(mask: str | Path, image: str | Path) -> bool:
+    """Whether an earlier run has finished this mask: ours, readable to its last byte, and of the image's shape."""
+    if not Path(mask).is_file():
+        return False
+    try:
+        with gzip.open(mask) as stream:  # nibabel stops before the checksum at the end
+            while stream.read(1 << 20):
+                continue
+        found = open_nifti(mask)
+        same_shape = not is_nifti(image) or found.shape == open_nifti(image).shape
+    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
+        return False
+    return same_shape and bool(read_label_table(found))
+
+
+def reason_of(error: BaseException) -> str:
+    """What to tell the user: the cause beneath MONAI's wrapping, without its type where it is a message of ours."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    ours = [link for link in chain if isinstance(link, (BadCaseError, UsageError))]
+    text = str(ours[0]) if ours else f"{type(chain[-1]).__name__}: {chain[-1]}"
+    return " ".join(text.split())

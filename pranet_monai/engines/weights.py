@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights into a network: nothing but tensors is read from the file, every key must fit, and the hash is checked."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from ignite.engine import Engine, Events
+from monai.bundle import ConfigParser
+
+from pranet_monai.errors import UsageError
+from pranet_monai.reports.run_info import weights_record
+
+__all__ = ["WeightsLoader", "find_weights", "load_weights"]
+
+_HOW_TO_GET = (
+    "python -m pranet_monai import-checkpoint --bundle {bundle} FILE turns the authors' checkpoint into it, or train: "
+    "python -m monai.bundle run --bundle_root {bundle} --config_file {bundle}/configs/train.json"
+)
+
+
+def load_weights(network: torch.nn.Module, path: str | Path, sha256: str | None = None) -> None:
+    """Loads a plain state_dict into a network, all of it.
+
+    Args:
+        network: what to fill; stays on its device.
+        path: a file with a state_dict, or with one under the key ``model`` as MONAI's checkpoints have it.
+        sha256: what the file's hash must be. Default: what the bundle's ``large_files.yml`` says, if it lists the file.
+
+    Raises:
+        UsageError: when the file is missing, isn't the one that was published, holds anything but tensors, or doesn't
+            fit the network.
+    """
+    path = find_weights(path)
+    _check_hash(path, sha256 or _published_hash(path))
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise UsageError(
+            f"{path}: found {path.stat().st_size} bytes that can't be read as weights ({_first_line(error)}); allowed: "
+            "a state_dict saved by torch.save, nothing but tensors; fix: copy it again, or save the state_dict only"
+        ) from error
+    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
+        state = state["model"]
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        keys = f" with keys {list(state)[:8]}" if isinstance(state, Mapping) else ""
+        raise UsageError(
+            f"{path}: found a {type(state).__name__}{keys}; allowed: a plain state_dict, name → tensor; "
+            "fix: save network.state_dict()"
+        )
+    _check_fit(path, network.state_dict(), state)
+    network.load_state_dict(state, strict=True)
+
+
+class WeightsLoader:
+    """Loads weights when an engine starts; what ``checkpointloader`` is in a bundle's config.
+
+    Takes the place of MONAI's ``CheckpointLoader`` with its arguments, and refuses what doesn't fit with words.
+
+    Args:
+        load_path: the weights file.
+        load_dict: ``{"model": network}``.
+        sha256: see :func:`load_weights`.
+
+    Raises:
+        UsageError: when `load_dict` isn't one network.
+    """
+
+    def __init__(
+        self, load_path: str | Path, load_dict: Mapping[str, torch.nn.Module], sha256: str | None = None
+    ) -> None:
+        if len(load_dict) != 1 or not all(isinstance(network, torch.nn.Module) for network in load_dict.values()):
+            raise UsageError(f"load_dict={dict(load_dict)!r}: allowed is one network, {{'model': network}}")
+        self.load_path = load_path
+        self.load_dict = load_dict
+        self.sha256 = sha256
+
+    def attach(self, engine: Engine) -> None:
+        """Loads at the start of the run."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine | None = None) -> None:
+        """Loads now."""
+        (network,) = self.load_dict.values()
+        load_weights(network, self.load_path, self.sha256)
+
+
+def find_weights(path: str | Path) -> Path:
+    """The weights file, or an error that says how to come by it.
+
+    Raises:
+        UsageError: when it isn't there.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        others = sorted(file.name for file in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        beside = f" (beside it: {', '.join(others)})" if others else ""
+        bundle = path.parent.parent
+        raise UsageError(f"{path}: found no such weights file{beside}; fix: {_HOW_TO_GET.format(bundle=bundle)}")
+    return path
+
+
+def _published_hash(path: Path) -> str | None:
+    """SHA-256 that the bundle's large_files.yml states for a file of the bundle, if it does."""
+    bundle = path.resolve().parent.parent
+    listing = bundle / "large_files.yml"
+    if not listing.is_file():
+        return None
+    for entry in ConfigParser.load_config_file(listing).get("large_files") or []:
+        if (bundle / entry["path"]).resolve() == path.resolve() and entry.get("hash_type") == "sha256":
+            return str(entry["hash_val"])
+    return None
+
+
+def _check_hash(path: Path, expected: str | None) -> None:
+    if expected is None:
+        return
+    found = weights_record(path)["sha256"]
+    if found != expected.lower():
+        raise UsageError(
+            f"{path}: found weights with SHA-256 {found}; allowed: {expected}, the published ones; fix: copy the file "
+            "again, or after training of your own change its entry in large_files.yml"
+        )
+
+
+def _check_fit(path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:
+    missing, unknown = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+    shapes = [
+        f"{name} {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in found and found[name].shape != wanted[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        for what, names in (("missing keys", missing), ("unknown keys", unknown), ("other shapes", shapes))
+        if names
+    ]
+    if problems:
+        hint = "use the weights of this very network_def; an authors' checkpoint goes through import-checkpoint first"
+        if all(name.startswith("module.") for name in found):
+            hint = "save the network inside DistributedDataParallel, network.module.state_dict()"
+        raise UsageError(
+            f"{path}: found weights of another network: {'; '.join(problems)}; "
+            f"allowed: the network's {len(wanted)} keys; fix: {hint}"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
