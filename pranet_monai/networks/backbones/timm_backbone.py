@@ -41,6 +41,11 @@ class _NormedFeatures(nn.Module):
         self.stem = model.stem
         self.stages = model.stages
         self.norm = model.norm
+        for module in self.modules():
+            if hasattr(
+                module, "fused_attn"
+            ):  # no gain on windows of 49 or 64 tokens, and torch can't export it to ONNX
+                module.fused_attn = False
 
     def forward(self, x: Tensor) -> List[Tensor]:
         features: List[Tensor] = []

@@ -59,7 +59,7 @@ class MultiScaleConvolution(nn.Module):
         self.add = add
         self.widen = conv_bn(channels, wide, act=act)
         self.depthwise = MultiScaleDepthwise(wide, kernel_sizes, act, parallel)
-        self.shuffle = nn.ChannelShuffle(gcd(combined, channels))
+        self.groups = gcd(combined, channels)
         self.narrow = conv_bn(combined, channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,7 +68,13 @@ class MultiScaleConvolution(nn.Module):
         if self.add:
             for branch in branches[1:]:
                 mixed = mixed + branch
-        return x + self.narrow(self.shuffle(mixed))
+        return x + self.narrow(_channel_shuffle(mixed, self.groups))
+
+
+def _channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """Interleaves the groups' channels: ``nn.ChannelShuffle``, which ONNX export by tracing does not know."""
+    batch, channels, height, width = x.shape
+    return x.view(batch, groups, channels // groups, height, width).transpose(1, 2).reshape(x.shape)
 
 
 class EfficientUpConvolution(nn.Sequential):
