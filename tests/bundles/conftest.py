@@ -38,21 +38,21 @@ def copy_with_random_weights(bundle: Path, target: Path) -> Path:
     return copy
 
 
-def write_labelled_volumes(folder: Path, cases: int = 2, shape: tuple[int, int, int] = (72, 64, 3)) -> None:
-    """``imagesTr``, ``labelsTr``, ``imagesVal``, ``labelsVal`` of coarse hearts, 1.5 mm pixels, in the LAS orientation."""
+def write_labelled_volumes(folder: Path, shape: tuple[int, int, int] = (72, 64, 3)) -> None:
+    """Four patients with coarse hearts, 1.5 mm pixels, in the LAS orientation, and ``split.json`` to train on them."""
     rng = np.random.default_rng(0)
     affine = np.diag([-1.5, 1.5, 9.0, 1.0])
     affine[:3, 3] = [40.0, -30.0, 12.0]
-    for part in ("Tr", "Val"):
-        for kind in ("images", "labels"):
-            (folder / f"{kind}{part}").mkdir(parents=True, exist_ok=True)
-        for number in range(cases):
-            label = np.zeros(shape, np.uint8)
-            label[20:50, 20:50], label[26:44, 26:44], label[8:19, 22:46] = 2, 3, 1
-            image = (label * 90 + rng.normal(100, 15, shape)).astype(np.int16)
-            name = f"patient{number:03d}_ED.nii.gz"
-            nib.save(nib.Nifti1Image(image, affine), folder / f"images{part}" / name)
-            nib.save(nib.Nifti1Image(label, affine), folder / f"labels{part}" / name)
+    patients = [f"patient{number}" for number in range(4)]
+    for patient in patients:
+        label = np.zeros(shape, np.uint8)
+        label[20:50, 20:50], label[26:44, 26:44], label[8:19, 22:46] = 2, 3, 1
+        image = (label * 90 + rng.normal(100, 15, shape)).astype(np.int16)
+        for kind, array in (("images", image), ("labels", label)):
+            path = folder / kind / f"{patient}_ED.nii.gz"
+            path.parent.mkdir(exist_ok=True)
+            nib.save(nib.Nifti1Image(array, affine), path)
+    (folder / "split.json").write_text(json.dumps({"parts": {"train": patients[:2], "val": patients[2:]}}))
 
 
 @pytest.fixture(scope="session")

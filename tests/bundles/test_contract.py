@@ -56,7 +56,7 @@ def test_inference_properties(runnable_bundle: Path, labelled_volumes: Path) -> 
         workflow_type="inference",
         logging_file=False,
         bundle_root=str(runnable_bundle),
-        dataset_dir=str(labelled_volumes / "imagesVal"),
+        dataset_dir=str(labelled_volumes),
         output_dir=str(runnable_bundle / "eval"),
     )
     workflow.initialize()
@@ -70,6 +70,7 @@ def test_train_properties(runnable_bundle: Path, labelled_volumes: Path) -> None
         logging_file=False,
         bundle_root=str(runnable_bundle),
         dataset_dir=str(labelled_volumes),
+        split=str(labelled_volumes / "split.json"),
         output_dir=str(runnable_bundle / "runs"),
     )
     workflow.initialize()
