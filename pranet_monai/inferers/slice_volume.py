@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from monai.inferers import Inferer
 from monai.inferers.utils import sliding_window_inference
 from monai.utils import convert_to_dst_type
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from pranet_monai.errors import BadCaseError, UsageError
@@ -26,6 +26,7 @@ from .slicing import ANATOMICAL_AXES, affine_of, as_slices, in_plane_spacing, sl
 __all__ = ["SliceVolumeInferer"]
 
 _MAX_CLASSES = 256  # labels are uint8
+_CPU_BATCH, _GPU_BATCH = 2, 16
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "mode": ("gaussian", "constant"),
     "axis": (*ANATOMICAL_AXES, 0, 1, 2),
@@ -54,7 +55,8 @@ class SliceVolumeInferer(Inferer):
 
     Args:
         roi_size: the network's input ``(h, w)`` in pixels; None feeds whole slices.
-        sw_batch_size: windows per call of the network, and slices per batch.
+        sw_batch_size: windows per call of the network, and slices per batch; None for 2 on a CPU, whose caches hold no
+            more (EMCAD-B2 takes 1.4 times as long per slice in batches of 8), and 16 elsewhere.
         overlap: of neighbouring windows, 0 to below 1.
         mode: weight of a window's pixels where windows overlap, ``"gaussian"`` or ``"constant"``.
         axis: ``"axial"``, ``"coronal"``, ``"sagittal"``, or a spatial axis 0, 1, 2 to cut along whatever it means.
@@ -66,6 +68,8 @@ class SliceVolumeInferer(Inferer):
         in_channels: the network's; None reads ``network.in_channels``, or else takes all channels as one frame.
         amp: autocast: True for the device's usual type (bfloat16 on CPU, float16 on CUDA), or ``"bfloat16"`` or
             ``"float16"``; False leaves a surrounding autocast in force.
+        channels_last: lay out the network's weights and images channels-last, in place: the same numbers to rounding,
+            and faster convolutions (EMCAD-B2 on a CPU: a quarter less time for single slices).
         tta: mirrored passes whose logits are averaged with the plain one: slice axes (0 rows, 1 columns) of each,
             ``[[0], [1], [0, 1]]`` for all.
         padding_mode: how slices smaller than ``roi_size`` are filled up, as in MONAI.
@@ -81,7 +85,7 @@ class SliceVolumeInferer(Inferer):
     def __init__(
         self,
         roi_size: Sequence[int] | None = None,
-        sw_batch_size: int = 8,
+        sw_batch_size: int | None = None,
         overlap: float = 0.25,
         mode: str = "gaussian",
         axis: str | int = "axial",
@@ -91,6 +95,7 @@ class SliceVolumeInferer(Inferer):
         activation: str = "softmax",
         in_channels: int | None = None,
         amp: bool | str = False,
+        channels_last: bool = False,
         tta: Sequence[Sequence[int]] = (),
         padding_mode: str = "constant",
         cval: float = 0.0,
@@ -110,6 +115,7 @@ class SliceVolumeInferer(Inferer):
         self.activation = activation
         self.in_channels = in_channels
         self.amp = amp
+        self.channels_last = channels_last
         self.tta = [tuple(axes) for axes in tta]
         self.padding_mode = padding_mode
         self.cval = cval
@@ -129,7 +135,7 @@ class SliceVolumeInferer(Inferer):
                 raise UsageError(f"{name}={value} must be two positive numbers, or None")
         if self.resize and (self.roi_size is None or self.pixdim is not None):
             raise UsageError(f"resize={self.resize!r} needs roi_size and excludes pixdim={self.pixdim}")
-        if self.sw_batch_size < 1 or not 0 <= self.overlap < 1:
+        if (self.sw_batch_size is not None and self.sw_batch_size < 1) or not 0 <= self.overlap < 1:
             raise UsageError(f"sw_batch_size={self.sw_batch_size} must be 1 or more, overlap={self.overlap} in [0, 1)")
         if any(not axes or not {0, 1}.issuperset(axes) for axes in self.tta):
             raise UsageError(f"tta={self.tta} must list slice axes to mirror, such as [[0], [1], [0, 1]]")
@@ -152,6 +158,8 @@ class SliceVolumeInferer(Inferer):
             BadCaseError: inputs without pixels, of other dimensions or channels, or with an unusable affine.
             UsageError: the network doesn't return one tensor of logits at its input's size.
         """
+        if self.channels_last and isinstance(network, nn.Module):
+            network.to(memory_format=torch.channels_last)
         channels = self._channels_of_a_frame(inputs, network)
         affine = affine_of(inputs)
         axis = slicing_axis(affine, self.axis) if inputs.ndim == 5 else 2
@@ -159,8 +167,9 @@ class SliceVolumeInferer(Inferer):
         stack_shape = slices.shape[:3]  # (B, T, S)
         grid = self._network_grid(slices.shape[-2:], affine, axis)
         device = torch.device(self.sw_device or inputs.device)
+        batch_size = self.sw_batch_size or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
         predict = partial(self._mirrored_logits, network=partial(network, *args, **kwargs))
-        with RetreatingBatches(network, device, self.sw_batch_size) as batches, self._bar(stack_shape.numel()) as bar:
+        with RetreatingBatches(network, device, batch_size) as batches, self._bar(stack_shape.numel()) as bar:
 
             def segment(numbers: range) -> Tensor:
                 planes = slices[_unravel(numbers, stack_shape)].to(batches.device, torch.float32)
@@ -246,7 +255,8 @@ class SliceVolumeInferer(Inferer):
             return logits.softmax(1) if exclusive else logits.sigmoid()
         if logits.shape[1] > _MAX_CLASSES:
             raise UsageError(f"labels are uint8, at most {_MAX_CLASSES} classes; the network has {logits.shape[1]}")
-        return (logits.argmax(1, keepdim=True) if exclusive else logits > 0).to(torch.uint8)
+        # max, as argmax over planes is five times slower on a CPU; of equal logits both take the first
+        return (logits.max(1, keepdim=True).indices if exclusive else logits > 0).to(torch.uint8)
 
     def _empty_volume(self, inputs: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
         # A normal tensor, as one made under inference_mode could not be changed in place by later transforms.

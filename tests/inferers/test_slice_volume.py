@@ -190,7 +190,7 @@ def test_oblique_volume_is_cut_along_the_closest_axis():
 
     stored = MetaTensor(volume(1, 1, 4, 5, 6), affine=oblique)
     for axis in ("axial", "coronal", "sagittal"):
-        SliceVolumeInferer(axis=axis)(stored, network)
+        SliceVolumeInferer(axis=axis, sw_batch_size=8)(stored, network)
     assert cut == [(4, 5), (4, 6), (5, 6)]
 
 
@@ -278,6 +278,19 @@ def test_amp_is_close_and_gives_float32(network: nn.Module, amp: bool | str):
     fast = SliceVolumeInferer(output="logits", amp=amp)(inputs, network)
     assert fast.dtype == torch.float32 and not torch.equal(fast, exact)
     torch.testing.assert_close(fast, exact, rtol=0, atol=0.02)
+
+
+def test_channels_last_changes_the_layout_only(network: nn.Module):
+    inputs = volume(1, 1, 16, 16, 2)
+    expected = SliceVolumeInferer(output="logits")(inputs, network)
+    logits = SliceVolumeInferer(output="logits", channels_last=True)(inputs, network)
+    assert network.body[2].weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_equal_logits_give_the_first_class():
+    labels = SliceVolumeInferer()(volume(1, 1, 8, 8, 3), lambda x: torch.zeros(len(x), 3, *x.shape[2:]) + x[:, :1])
+    assert labels.max() == 0
 
 
 def peak_bytes(inferer: SliceVolumeInferer, inputs: Tensor, network: nn.Module) -> int:

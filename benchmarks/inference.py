@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole-volume inference: SliceVolumeInferer against the plain loop of the TransUNet-style papers, in one run.
+
+The loop is what EMCAD, MERIT and MIST evaluate with: one slice at a time, ``scipy.ndimage.zoom`` of order 3 down to
+224 × 224, the network with batch 1, softmax, argmax, zoom of order 0 back. Both run the same network with the same
+weights in float32.
+
+    python benchmarks/inference.py --image CT.nii.gz
+
+Time: the two methods take turns on blocks of slices, so that other work on the machine meets both; the ratio is that
+of the medians. Memory: one more run of each over the whole volume in a process of its own, and how far its resident
+memory rises meanwhile (from /proc, so on Linux only).
+Exit code 1 when more than 1 voxel in 10⁵ has another label.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import monai
+import nibabel
+import numpy as np
+import scipy
+import torch
+from monai.data import MetaTensor
+from scipy.ndimage import zoom
+from torch import nn
+from tqdm import tqdm
+
+from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.networks.nets import EMCADNet
+
+SIZE = 224
+CLASSES = 9
+WINDOW_HU = (-125.0, 275.0)  # the papers' abdominal CT window, scaled to 0..1
+ALLOWED_DIFFERENCE = 1e-5  # of voxels: two logits may tie
+
+Method = Callable[[np.ndarray], np.ndarray]  # slices (H, W, D) → labels (H, W, D)
+
+
+@torch.no_grad()
+def papers_loop(volume: np.ndarray, network: nn.Module, device: str, batch: int) -> np.ndarray:
+    slices = np.ascontiguousarray(volume.transpose(2, 0, 1))  # as the papers' files store them
+    labels = np.zeros_like(slices)
+    for number, plane in enumerate(slices):
+        height, width = plane.shape
+        small = zoom(plane, (SIZE / height, SIZE / width), order=3)
+        logits = network(torch.from_numpy(small)[None, None].to(device))
+        small_labels = torch.argmax(torch.softmax(logits, dim=1), dim=1)[0].cpu().numpy()
+        labels[number] = zoom(small_labels, (height / SIZE, width / SIZE), order=0)
+    return labels.transpose(1, 2, 0).astype(np.uint8)
+
+
+def slice_volume_inferer(volume: np.ndarray, network: nn.Module, device: str, batch: int) -> np.ndarray:
+    infer = SliceVolumeInferer((SIZE, SIZE), resize="cubic", sw_batch_size=batch, channels_last=True, sw_device=device)
+    return infer(MetaTensor(torch.from_numpy(volume)[None, None]), network)[0, 0].numpy()
+
+
+METHODS = {"papers' loop": papers_loop, "SliceVolumeInferer": slice_volume_inferer}
+
+
+def seeded_network(backbone: str) -> nn.Module:
+    """EMCAD + DSRA with weights that keep signals alive through all layers, so that labels vary from place to place."""
+    network = EMCADNet(in_channels=1, out_channels=CLASSES, backbone=backbone).eval()
+    random = torch.Generator().manual_seed(0)
+    for name, value in network.state_dict().items():
+        if not value.is_floating_point():
+            continue
+        noise = torch.randn(value.shape, generator=random)
+        if value.ndim >= 2:
+            value.copy_(noise / value[0].numel() ** 0.5)
+        elif name.endswith(("weight", "running_var")):
+            value.copy_(0.5 + torch.rand(value.shape, generator=random))
+        else:
+            value.copy_(0.1 * noise)
+    return network
+
+
+def load_volume(path: Path, slices: int | None) -> np.ndarray:
+    """Windowed CT ``(H, W, D)`` float32 in RAS; of many slices the middle ones."""
+    values = np.asarray(nibabel.as_closest_canonical(nibabel.load(path)).dataobj, dtype=np.float32)
+    if slices:
+        first = max(0, (values.shape[2] - slices) // 2)
+        values = values[:, :, first : first + slices]
+    low, high = WINDOW_HU
+    return np.ascontiguousarray((values.clip(low, high) - low) / (high - low))
+
+
+def prepare(name: str, arguments: argparse.Namespace) -> Method:
+    """A method with a network of its own (one of them changes the layout of the weights)."""
+    torch.set_num_threads(arguments.threads)
+    network = seeded_network(arguments.backbone).to(arguments.device)
+    return partial(METHODS[name], network=network, device=arguments.device, batch=arguments.batch)
+
+
+def take_turns(arguments: argparse.Namespace) -> tuple[dict[str, list[float]], dict[str, np.ndarray]]:
+    """Milliseconds per slice of each block by each method, and the labels of the last turn."""
+    volume = load_volume(arguments.image, arguments.slices)
+    methods = {name: prepare(name, arguments) for name in METHODS}
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    labels = {name: np.zeros(volume.shape, np.uint8) for name in methods}
+    starts = [*range(0, volume.shape[2], arguments.block)] * arguments.repeats
+    for method in methods.values():
+        method(volume[:, :, : arguments.batch])  # warm-up
+    for turn, start in enumerate(tqdm(starts, desc="blocks", leave=False)):
+        block = slice(start, start + arguments.block)
+        for name in sorted(methods, reverse=bool(turn % 2)):
+            begin = time.perf_counter()
+            labels[name][:, :, block] = methods[name](volume[:, :, block])
+            times[name].append(1000 * (time.perf_counter() - begin) / volume[:, :, block].shape[2])
+    return times, labels
+
+
+def peak_memory(name: str, arguments: argparse.Namespace) -> tuple[float, float]:
+    """MiB of this process's resident memory just before inference (libraries, network, volume) and at its peak."""
+    volume = load_volume(arguments.image, arguments.slices)
+    method = prepare(name, arguments)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading
+    before = resident_peak()
+    method(volume)
+    return before, resident_peak()
+
+
+def resident_peak() -> float:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**10
+
+
+def in_new_process(name: str, arguments: argparse.Namespace) -> tuple[float, float]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(peak_memory, (name, arguments))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--image", type=Path, required=True, help="CT volume in Hounsfield units, NIfTI")
+    parser.add_argument("--slices", type=int, help="only so many, from the middle")
+    parser.add_argument("--backbone", default="pvt_v2_b2")
+    parser.add_argument("--batch", type=int, default=2, help="slices per call: 2 suits a CPU's caches, 16 a GPU")
+    parser.add_argument("--block", type=int, default=8, help="slices per turn")
+    parser.add_argument("--repeats", type=int, default=1, help="times through the volume")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    versions = ", ".join(f"{module.__name__} {module.__version__}" for module in (torch, monai, scipy, np))
+    device = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else platform.machine()
+    print(f"{device}, {arguments.threads} threads; Python {platform.python_version()}, {versions}")
+    print(
+        f"{arguments.image.name}; EMCAD {arguments.backbone}, {CLASSES} classes, float32, batches of {arguments.batch}"
+    )
+    times, (expected, labels) = (result := take_turns(arguments))[0], result[1].values()
+    difference = float((labels != expected).mean())
+    print(f"labels: {labels.size} voxels, {len(np.unique(expected))} classes seen, fraction different {difference:.1e}")
+    medians, peaks = [], []
+    for name, measured in times.items():
+        before, peak = in_new_process(name, arguments)
+        medians.append(statistics.median(measured))
+        peaks.append(peak)
+        added = peak - before
+        print(
+            f"{name:20s} {medians[-1]:6.0f} ms per slice; memory {peak:.0f} MiB at peak, {added:.0f} of it by inference"
+        )
+    pairs = sorted(slow / fast for slow, fast in zip(*times.values()))
+    print(f"time: {medians[0] / medians[1]:.2f} times as fast (turns: {pairs[0]:.2f} to {pairs[-1]:.2f})")
+    print(f"peak resident memory: {peaks[1] / peaks[0]:.2f} of the loop's")
+    return int(difference > ALLOWED_DIFFERENCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
