@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
+
+from pranet_monai.errors import BadCaseError
+from pranet_monai.transforms.label_table import read_label_table
+from pranet_monai.transforms.load import LoadVolumed
+from pranet_monai.transforms.save import SaveSegmentationd
+
+LABELS = {0: "background", 1: "right_ventricle", 2: "myocardium & <scar>"}
+COLORS = {0: (0, 0, 0), 1: (0, 114, 178), 2: (255, 255, 0)}
+AFFINE = np.array([[0, 0.3, -8, 31], [-1.4, 0.1, 0, -7], [0.1, 1.4, 0.4, 12.5], [0, 0, 0, 1]])
+
+
+def write_image(path: Path, shape: tuple[int, ...] = (5, 6, 7), kind: type = nib.Nifti1Image) -> nib.Nifti1Image:
+    """An image whose header is as far from nibabel's defaults as scanners make them."""
+    array = np.random.default_rng(0).integers(0, 3, shape).astype(np.int16)
+    image = kind(array, None)
+    image.set_qform(AFFINE, code=1, strip_shears=True)
+    image.set_sform(AFFINE, code=2)
+    image.header.set_xyzt_units("mm", "msec")
+    image.header["cal_max"], image.header["descrip"] = 2, b"cine"
+    image.header.set_slope_inter(1, 0)
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"the patient's words"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image, path)
+    return nib.load(path)
+
+
+def save_mask(path: Path, out: Path, **options: object) -> Path:
+    """Takes the image's own values as its mask and saves them."""
+    before = Compose([LoadVolumed("image"), Orientationd("image", "RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))])
+    after = Compose(
+        [
+            Invertd("pred", transform=before, orig_keys="image"),
+            SaveSegmentationd("pred", out, LABELS, COLORS, **options),  # type: ignore[arg-type]
+        ]
+    )
+    item = before({"image": str(path), "case": "ward/patient 1"})
+    after({**item, "pred": item["image"].to(torch.uint8)})
+    return out / "ward" / "patient 1_seg.nii.gz"
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 7), (5, 6, 7, 1), (5, 6, 7, 3)])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_mask_has_the_images_grid_and_header(tmp_path: Path, shape: tuple[int, ...], kind: type) -> None:
+    image = write_image(tmp_path / "x.nii.gz", shape, kind)
+    mask = nib.load(save_mask(tmp_path / "x.nii.gz", tmp_path / "out"))
+    assert type(mask) is kind and mask.shape == shape and mask.get_data_dtype() == np.uint8
+    assert np.array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj))
+    geometry = ["dim", "pixdim", "qform_code", "sform_code", "xyzt_units", "srow_x", "srow_y", "srow_z"]
+    geometry += ["quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"]
+    for name in geometry:
+        assert mask.header[name].tobytes() == image.header[name].tobytes(), name
+    assert mask.header.get_intent()[0] == "label"
+    assert (mask.header["cal_min"], mask.header["cal_max"]) == (0, 0)
+
+
+def test_scale_on_disk_is_one_and_zero(tmp_path: Path) -> None:
+    """nibabel hides these two bytes of the header from its users, other readers don't."""
+    write_image(tmp_path / "x.nii.gz")
+    with gzip.open(save_mask(tmp_path / "x.nii.gz", tmp_path / "out")) as stream:
+        assert struct.unpack("<2f", stream.read(348)[112:120]) == (1.0, 0.0)
+
+
+def test_label_names_travel_in_the_header(tmp_path: Path) -> None:
+    write_image(tmp_path / "x.nii.gz")
+    mask = nib.load(save_mask(tmp_path / "x.nii.gz", tmp_path / "out"))
+    assert read_label_table(mask) == {1: "right_ventricle", 2: "myocardium & <scar>"}
+    (extension,) = mask.header.extensions
+    assert extension.get_code() == 0
+    assert b'Key="1" Red="0.0000" Green="0.4471" Blue="0.6980"' in extension.content
+    assert read_label_table(nib.load(tmp_path / "x.nii.gz")) == {}
+
+
+def test_an_independent_reader_sees_the_same(tmp_path: Path) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    image = write_image(tmp_path / "x.nii.gz")
+    image.set_sform(image.get_qform(), code=1)  # ITK refuses shears
+    nib.save(image, tmp_path / "x.nii.gz")
+    mask = sitk.ReadImage(str(save_mask(tmp_path / "x.nii.gz", tmp_path / "out")))
+    original = sitk.ReadImage(str(tmp_path / "x.nii.gz"))
+    assert np.array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(original))
+    assert mask.GetDirection() == original.GetDirection() and mask.GetOrigin() == original.GetOrigin()
+    assert mask.GetPixelIDTypeAsString() == "8-bit unsigned integer"
+
+
+@pytest.mark.parametrize("name", ["x.mha", "x.nrrd"])
+def test_other_kinds_get_a_nifti_in_the_same_place(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("itk")
+    sitk = pytest.importorskip("SimpleITK")
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 3, (5, 4, 3)).astype(np.int16))
+    image.SetSpacing((1.5, 2.0, 8.0))
+    image.SetOrigin((10.0, 20.0, 30.0))
+    image.SetDirection((0, 0, 1, 1, 0, 0, 0, 1, 0))
+    sitk.WriteImage(image, str(tmp_path / name))
+    mask = sitk.ReadImage(str(save_mask(tmp_path / name, tmp_path / "out")))
+    assert np.array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(image))
+    for get in ("GetSpacing", "GetOrigin", "GetDirection"):
+        assert np.allclose(getattr(mask, get)(), getattr(image, get)(), atol=1e-5)
+
+
+def test_frames_not_asked_for_stay_zero(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "cine.nii", (4, 5, 3, 6))
+    item = LoadVolumed("image", frames=[4, 1])({"image": str(tmp_path / "cine.nii")})
+    mask = torch.ones_like(item["image"])
+    mask[1] = 2
+    SaveSegmentationd("pred", tmp_path, LABELS)({"case": "c", "pred": mask})
+    saved = np.asarray(nib.load(tmp_path / "c_seg.nii.gz").dataobj)
+    assert saved.shape == image.shape
+    assert [int(saved[..., t].max()) for t in range(6)] == [0, 2, 0, 0, 1, 0]
+
+
+def test_item_without_case_takes_the_files_name(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "x.nii")
+    item = LoadVolumed("image")({"image": str(tmp_path / "in" / "x.nii")})
+    SaveSegmentationd("image", tmp_path / "out", LABELS, output_postfix="mask")(item)
+    assert (tmp_path / "out" / "x_mask.nii.gz").is_file()
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_mask_off_its_grid_is_refused(tmp_path: Path, axis: int) -> None:
+    """A square volume would take a mirrored mask without a sound."""
+    write_image(tmp_path / "x.nii", (6, 6, 6))
+    mirrored = Flipd("image", axis)(LoadVolumed("image")({"image": str(tmp_path / "x.nii"), "case": "x"}))
+    with pytest.raises(ValueError, match="x.nii: found a mask of shape .* fix: put Invertd before"):
+        SaveSegmentationd("image", tmp_path, LABELS)(mirrored)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.nii"]
+
+
+def test_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "in" / "x.nii")
+
+    def full_disk(image: nib.Nifti1Image, path: Path) -> None:
+        Path(path).write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    item = LoadVolumed("image")({"image": str(tmp_path / "in" / "x.nii"), "case": "x"})
+    monkeypatch.setattr(nib, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        SaveSegmentationd("image", tmp_path / "out", LABELS)(item)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_experts_labels_beside_the_images_are_spared(tmp_path: Path) -> None:
+    write_image(tmp_path / "x.nii")
+    write_image(tmp_path / "x_seg.nii.gz")
+    before = (tmp_path / "x_seg.nii.gz").read_bytes()
+    item: dict[str, MetaTensor | str] = LoadVolumed("image")({"image": str(tmp_path / "x.nii"), "case": "x"})
+    save = SaveSegmentationd("image", tmp_path, LABELS)
+    with pytest.raises(BadCaseError, match="x_seg.nii.gz: found a file there that this program didn't write"):
+        save(item)
+    assert (tmp_path / "x_seg.nii.gz").read_bytes() == before
+    (tmp_path / "x_seg.nii.gz").unlink()
+    save(item)
+    save(item)  # its own mask may be replaced
+    (tmp_path / "x_seg.nii.gz").write_bytes(b"half a file")
+    save(item)
+    assert nib.load(tmp_path / "x_seg.nii.gz").shape == (5, 6, 7)
+
+
+def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_image(tmp_path / "x.nii.gz")
+    first = save_mask(tmp_path / "x.nii.gz", tmp_path / "one").read_bytes()
+    assert save_mask(tmp_path / "x.nii.gz", tmp_path / "two").read_bytes() == first
+
+
+def test_is_monais_saver_for_monai_label(tmp_path: Path) -> None:
+    """MONAI Label leaves out savers by their class."""
+    assert isinstance(SaveSegmentationd("pred", tmp_path, LABELS), SaveImaged)
