@@ -12,7 +12,7 @@ from monai.utils import ImageMetaKey, MetaKeys
 
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.load import FRAMES, LoadVolumed
+from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE, LoadVolumed
 
 __all__ = ["read_reference"]
 
@@ -35,16 +35,16 @@ def read_reference(path: str | Path, image: MetaTensor, label_map: LabelMap) -> 
         BadCaseError: when the file can't be read, holds unknown labels, or isn't on the grid of the image.
     """
     label = LoadVolumed("label")({"label": str(path)})["label"]
-    frames = np.asarray(image.meta.get(FRAMES, [0])).astype(int)
-    if FRAMES in label.meta and frames.max() < len(label):
-        label = label[frames.tolist()]
-    _check_same_grid(str(path), label, image, len(frames))
+    _check_same_grid(str(path), label, image)
+    if FRAMES in image.meta:
+        label = label[np.asarray(image.meta[FRAMES]).astype(int).tolist()]
     return label_map.from_raw(label.numpy(force=True), str(path))
 
 
-def _check_same_grid(path: str, label: MetaTensor, image: MetaTensor, frames: int) -> None:
+def _check_same_grid(path: str, label: MetaTensor, image: MetaTensor) -> None:
     name = image.meta[ImageMetaKey.FILENAME_OR_OBJ]
     shapes = [tuple(int(n) for n in np.asarray(grid.meta[MetaKeys.SPATIAL_SHAPE])) for grid in (label, image)]
+    frames = int(np.asarray(image.meta[ORIGINAL_SHAPE])[3]) if FRAMES in image.meta else 1
     if shapes[0] != shapes[1] or len(label) != frames:
         raise BadCaseError(
             f"{path}: found labels of shape {shapes[0]} and {len(label)} frame(s); allowed: {shapes[1]} and {frames}, "

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["load_split", "load_split_parts", "patient_of"]
+from pranet_monai.errors import UsageError
+
+__all__ = ["cases_of_split", "load_split", "load_split_parts", "patient_of"]
 
 _FOLDER = Path(__file__).parent / "splits"
 
@@ -55,3 +59,30 @@ def patient_of(case: str, patients: list[str]) -> str | None:
         if any(part == patient or part.startswith((f"{patient}_", f"{patient}.")) for part in folders_and_name)
     ]
     return found[0] if found else None
+
+
+def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str) -> list[Mapping[str, Any]]:
+    """The cases whose patients are in one part of a split, for training.
+
+    Args:
+        cases: what :func:`~pranet_monai.data.cases.find_cases` gives; cases of other patients are left out.
+        name: of the split, see :func:`load_split`.
+        part: of the split.
+
+    Raises:
+        UsageError: a patient of this part has no case, or one of its cases can't be used: training on less than the
+            split says would give scores of another experiment.
+    """
+    patients = load_split(name, part)
+    chosen = [(patient_of(case["case"], patients), case) for case in cases]
+    unusable = [f"{case['case']}: {case['error']}" for patient, case in chosen if patient and "error" in case]
+    if unusable:
+        raise UsageError(f"split {name!r}, part {part!r}: cases that can't be used:\n  " + "\n  ".join(unusable))
+    missing = sorted(set(patients) - {patient for patient, _ in chosen if patient})
+    if missing:
+        shown = ", ".join(missing[:20]) + (" ..." if len(missing) > 20 else "")
+        raise UsageError(
+            f"split {name!r}, part {part!r}: {len(missing)} of {len(patients)} patients have no case in the data "
+            f"folder: {shown}. Check dataset_dir, or name a split file of your own (split=FILE.json)."
+        )
+    return [case for patient, case in chosen if patient]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from monai.transforms import Compose
+
+from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader, mask_is_whole, reason_of
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.transforms.files import mask_path
+from pranet_monai.transforms.load import LoadVolumed
+from pranet_monai.transforms.save import SaveSegmentationd
+
+
+def save(path: Path, shape: tuple[int, ...] = (20, 20, 5)) -> str:
+    array = np.random.default_rng(0).integers(0, 2, shape).astype(np.int16)
+    nib.save(nib.Nifti1Image(array, np.diag([1.5, 1.5, 8, 1])), path)
+    return str(path)
+
+
+def save_mask_of(image: str, case: str, out: Path) -> Path:
+    item = LoadVolumed("image")({"image": image, "case": case})
+    SaveSegmentationd("image", out, {0: "background", 1: "organ"})(item)
+    return mask_path(out, case)
+
+
+def test_good_bad_and_broken_cases_come_out_in_order(tmp_path: Path) -> None:
+    (tmp_path / "b.nii").write_text("no image")
+    data = [
+        {"case": "a", "image": save(tmp_path / "a.nii.gz"), "label": "a_gt.nii.gz"},
+        {"case": "b", "image": str(tmp_path / "b.nii")},
+        {"case": "c", "label": "c_gt.nii", "error": "c_gt.nii: found a label without its image"},
+        {"case": "d", "image": save(tmp_path / "d.nii.gz", (4, 4))},
+    ]
+    batches = list(CaseLoader(CaseDataset(data, LoadVolumed("image"))))
+    assert [batch["case"] for batch in batches] == [["a"], ["b"], ["c"], ["d"]]
+    assert batches[0]["image"].shape == (1, 1, 20, 20, 5) and batches[0]["label"] == ["a_gt.nii.gz"]
+    assert batches[1]["error"][0].startswith(f"{tmp_path / 'b.nii'}: found 8 bytes")
+    assert batches[2]["error"] == ["c_gt.nii: found a label without its image"]
+    assert batches[3]["image"].shape == (1, 1, 4, 4, 1)
+
+
+def test_whatever_breaks_in_the_loader_is_a_reason(tmp_path: Path) -> None:
+    class Lead:
+        """What torch can't make a batch of."""
+
+    def transform(item: dict[str, Any]) -> dict[str, Any]:
+        if item["case"] == "memory":
+            raise MemoryError("50 GiB")
+        return {**item, "x": Lead()}
+
+    data = [{"case": case, "image": ""} for case in ("memory", "collate")]
+    first, second = CaseLoader(CaseDataset(data, transform))
+    assert first["error"] == ["MemoryError: 50 GiB"]
+    assert "TypeError" in second["error"][0]
+
+
+def test_keyboard_interrupt_is_no_reason(tmp_path: Path) -> None:
+    def transform(item: dict[str, Any]) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        CaseDataset([{"case": "a", "image": ""}], transform)[0]
+
+
+def test_resume_leaves_out_whole_masks_only(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    data = [{"case": f"ward/{name}", "image": save(tmp_path / f"{name}.nii.gz")} for name in "abcd"]
+    whole = save_mask_of(data[0]["image"], "ward/a", out)
+    half = save_mask_of(data[1]["image"], "ward/b", out)
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    other = mask_path(out, "ward/c")
+    other.write_bytes(save_mask_of(save(tmp_path / "small.nii", (4, 4, 4)), "small", out).read_bytes())
+
+    def kinds(resume: bool) -> list[str]:
+        dataset = CaseDataset(data, LoadVolumed("image"), output_dir=out, resume=resume)
+        return ["done" if "done_mask" in item else "image" for item in (dataset[i] for i in range(4))]
+
+    assert kinds(resume=True) == ["done", "image", "image", "image"]
+    assert kinds(resume=False) == ["image"] * 4
+    (batch,) = CaseLoader(CaseDataset(data[:1], None, output_dir=out, resume=True))
+    assert batch == {"case": ["ward/a"], "done_mask": [str(whole)]}
+    with pytest.raises(UsageError, match="found no output_dir"):
+        CaseDataset(data, resume=True)
+
+
+@pytest.mark.parametrize("missing", [1, 8, 100])
+def test_mask_cut_anywhere_is_not_whole(tmp_path: Path, missing: int) -> None:
+    image = save(tmp_path / "x.nii.gz")
+    mask = save_mask_of(image, "x", tmp_path)
+    assert mask_is_whole(mask, image)
+    mask.write_bytes(mask.read_bytes()[:-missing])
+    assert not mask_is_whole(mask, image)
+
+
+def test_somebody_elses_mask_is_not_whole(tmp_path: Path) -> None:
+    image = save(tmp_path / "x.nii.gz")
+    assert not mask_is_whole(save(tmp_path / "x_seg.nii.gz"), image)
+    assert not mask_is_whole(tmp_path / "nothing.nii.gz", image)
+    (tmp_path / "broken.nii").write_text("no image")
+    assert not mask_is_whole(save_mask_of(image, "x", tmp_path / "out"), tmp_path / "broken.nii")
+
+
+def test_reason_is_the_cause_beneath_monais_wrapping() -> None:
+    def fail(_: object) -> None:
+        raise BadCaseError("x.nii: found\n nothing")
+
+    with pytest.raises(RuntimeError) as wrapped:
+        Compose([fail])({"x": 1})
+    assert "applying transform" in str(wrapped.value)
+    assert reason_of(wrapped.value) == "x.nii: found nothing"
+    assert reason_of(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
