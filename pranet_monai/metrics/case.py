@@ -73,22 +73,13 @@ def case_metrics(
     rows = []
     for organ, indices in organs.items():
         box = _around(predicted.boxes(indices) + expert.boxes(indices))
-        pair = predicted.mask(indices, box), expert.mask(indices, box)
-        surfaces = SurfaceDistances(*pair, sizes, penalty)
-        rows.append(
-            {
-                "organ": organ,
-                "dice": dice(*pair),
-                "iou": iou(*pair),
-                "hd95_mm": surfaces.hd95(definition),
-                "assd_mm": surfaces.assd(),
-                "nsd": surfaces.nsd(tolerance_mm),
-                **predicted.size(indices, voxel_ml),
-                "reference_volume_ml": np.count_nonzero(pair[1]) * voxel_ml,
-                "reference_voxels": int(np.count_nonzero(pair[1])),
-                "status": surfaces.status,
-            }
-        )
+        masks = predicted.mask(indices, box), expert.mask(indices, box)
+        surfaces = SurfaceDistances(*masks, sizes, penalty)
+        scores = dice(*masks), iou(*masks), surfaces.hd95(definition), surfaces.assd(), surfaces.nsd(tolerance_mm)
+        row = {"organ": organ, **dict(zip(HIGHER_IS_BETTER, scores)), **predicted.size(indices, voxel_ml)}
+        voxels = int(np.count_nonzero(masks[1]))
+        row |= {"reference_volume_ml": voxels * voxel_ml, "reference_voxels": voxels, "status": surfaces.status}
+        rows.append(row)
     return rows
 
 
@@ -124,7 +115,8 @@ class _Segmentation:
 def _as_integers(labels: NDArray[Any], name: str) -> Labels:
     if np.issubdtype(labels.dtype, np.integer):
         return labels
-    whole = labels.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # NaN becomes some number, and the comparison finds it
+        whole = labels.astype(np.int64)
     if not np.array_equal(whole, labels):
         raise BadCaseError(f"{name} must hold whole numbers as labels, got {labels.dtype} with fractions or NaN")
     return whole

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distances between the surfaces of two masks, in mm: HD95, ASSD and NSD from one distance transform per mask.
+"""Distances between the surfaces of two masks, in mm: HD95, ASSD and NSD from one search per mask.
+
+The search is a distance transform of the box around both masks or, where the surfaces fill little of that box, a
+neighbour search in a k-d tree of surface voxels; the distances are the same. Both serve all three metrics.
 
 The surface of a mask is the set of its voxels that have a background voxel among their face neighbours; outside the
 volume is background. This is the definition of medpy, of MONAI (``use_subvoxels=False``) and of Metrics Reloaded
