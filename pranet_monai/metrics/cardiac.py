@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .masks import Spacing, as_spacing
 
-__all__ = ["MYOCARDIUM_G_PER_ML", "cardiac_indices"]
+__all__ = ["MYOCARDIUM_G_PER_ML", "cardiac_indices", "cardiac_indices_of_volumes"]
 
 MYOCARDIUM_G_PER_ML = 1.05
 
@@ -45,13 +47,24 @@ def cardiac_indices(
         raise ValueError(f"ed and es must have as many axes, got shapes {diastole.shape} and {systole.shape}")
     voxel_ml = float(np.prod(as_spacing(spacing, diastole.ndim))) / 1000
 
-    def volume(labels: np.ndarray, index: int) -> float:
-        return np.count_nonzero(labels == index) * voxel_ml
+    labels = {"lv": left_ventricle, "rv": right_ventricle, "myo": myocardium}
+    volumes = (
+        {name: np.count_nonzero(frame == index) * voxel_ml for name, index in labels.items()}
+        for frame in (diastole, systole)
+    )
+    return cardiac_indices_of_volumes(*volumes)
 
+
+def cardiac_indices_of_volumes(ed_ml: Mapping[str, float], es_ml: Mapping[str, float]) -> dict[str, float]:
+    """The indices of :func:`cardiac_indices` where the volumes are known already.
+
+    Args:
+        ed_ml: volumes in ml of ``lv``, ``rv`` and ``myo`` at end-diastole.
+        es_ml: the same at end-systole.
+    """
     indices: dict[str, float] = {}
-    for name, index in (("lv", left_ventricle), ("rv", right_ventricle)):
-        edv, esv = volume(diastole, index), volume(systole, index)
+    for name in ("lv", "rv"):
+        edv, esv = ed_ml[name], es_ml[name]
         indices |= {f"{name}_edv_ml": edv, f"{name}_esv_ml": esv}
         indices[f"{name}_ef"] = (edv - esv) / edv if edv else float("nan")
-    wall = volume(diastole, myocardium)
-    return {**indices, "myo_ed_ml": wall, "myo_mass_g": wall * MYOCARDIUM_G_PER_ML}
+    return {**indices, "myo_ed_ml": ed_ml["myo"], "myo_mass_g": ed_ml["myo"] * MYOCARDIUM_G_PER_ML}

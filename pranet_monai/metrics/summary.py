@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .case import HIGHER_IS_BETTER
 
-__all__ = ["summarise"]
+__all__ = ["bootstrap_interval", "summarise"]
 
 KEYS = ("case", "organ", "status")
 COUNTED = ("missed", "false", "both_empty")
@@ -79,11 +79,12 @@ def _statistics(values: NDArray[np.float64], seed: int) -> dict[str, Any]:
         return result
     result |= {"mean": float(values.mean()), "median": float(np.median(values))}
     if len(values) > 1:
-        result |= {"sd": float(values.std(ddof=1)), "ci95": _bootstrap_interval(values, seed)}
+        result |= {"sd": float(values.std(ddof=1)), "ci95": bootstrap_interval(values, seed)}
     return result
 
 
-def _bootstrap_interval(values: NDArray[np.float64], seed: int) -> list[float]:
+def bootstrap_interval(values: NDArray[np.float64], seed: int = 0) -> list[float]:
+    """Both ends of the 95 % percentile bootstrap of the mean of finite values (n,)."""
     # The percentile method with draws that depend on n alone: a worse value can't move either end the better way,
     # which a corrected interval (BCa) doesn't promise.
     draws = np.random.default_rng(seed).integers(0, len(values), size=(RESAMPLES, len(values)))

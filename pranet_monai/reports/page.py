@@ -249,7 +249,7 @@ def _run(run: Mapping[str, Any]) -> Markup:
 
 
 def _pairs(pairs: Mapping[str, str]) -> Markup:
-    return element("dl", *(element("dt", key) + element("dd", text) for key, text in pairs.items()))
+    return element("dl", *(join(element("dt", key), element("dd", text)) for key, text in pairs.items()))
 
 
 def _organ_heading(organ: str, color: str) -> Markup:

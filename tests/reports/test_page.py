@@ -116,6 +116,7 @@ def test_filters_are_labelled(evaluated: Page) -> None:
 
 def test_definitions_stand_on_the_page(evaluated: Page) -> None:
     text = " ".join(evaluated.text)
+    assert len(evaluated.all("dt")) == len(evaluated.all("dd")) > 15
     assert "pooled: 95th percentile" in text
     assert "diagonal of the volume" in text
 

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests whether two evaluations of the same cases differ, organ by organ."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import wilcoxon
+
+from pranet_monai.errors import UsageError
+from pranet_monai.metrics import HIGHER_IS_BETTER
+from pranet_monai.metrics.summary import bootstrap_interval
+from pranet_monai.reports.measures import METRICS, Measure, plain_name
+from pranet_monai.reports.tables import write_csv, write_json
+from pranet_monai.reports.text import align
+
+__all__ = ["add_arguments", "compare", "run"]
+
+COLUMNS = [
+    *("metric", "organ", "n", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high", "p_wilcoxon"),
+    *("n_b_better", "n_a_better", "n_undefined"),
+]
+PERFECT = {"dice": 1.0, "iou": 1.0, "nsd": 1.0, "hd95_mm": 0.0, "assd_mm": 0.0}
+MUST_AGREE = ("hd95_mm", "nsd", "missed")  # definitions that make numbers comparable
+
+
+def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
+    """Compare two evaluations case by case.
+
+    For each metric and organ: the mean of the differences B - A over the cases that both hold, its 95 % bootstrap
+    interval, and the p value of Wilcoxon's signed-rank test (two-sided, not adjusted for the number of organs; Wilcoxon
+    1945). An organ that is absent from a case and that only one side invents counts there as perfect for the other
+    side; where neither invents it, the case is left out.
+
+    Args:
+        first: A, a ``metrics.csv`` or the folder of a report or run.
+        second: B, likewise.
+
+    Returns:
+        ``a`` and ``b`` (the files), ``rows`` (dictionaries of ``COLUMNS``), ``only_a`` and ``only_b`` (cases).
+
+    Raises:
+        UsageError: when a table isn't there or isn't one, no case is in both, or the metrics were defined differently.
+    """
+    paths = _metrics_file(first), _metrics_file(second)
+    _check_definitions(*paths)
+    tables = [_read(path) for path in paths]
+    cases = [set(table.index.get_level_values("case")) for table in tables]
+    if not cases[0] & cases[1]:
+        names = [", ".join(sorted(side)[:3]) for side in cases]
+        raise UsageError(f"{paths[0]} ({names[0]}, …) and {paths[1]} ({names[1]}, …) have no case in common")
+    metrics = [metric for metric in HIGHER_IS_BETTER if all(metric in table for table in tables)]
+    rows = [row for metric in metrics for row in _compare_metric(metric, *tables)]
+    return {
+        "a": str(paths[0]),
+        "b": str(paths[1]),
+        "only_a": sorted(cases[0] - cases[1]),
+        "only_b": sorted(cases[1] - cases[0]),
+        "rows": rows,
+    }
+
+
+def _metrics_file(path: str | Path) -> Path:
+    root = Path(path).expanduser()
+    for candidate in (root, root / "metrics.csv", root / "report" / "metrics.csv"):
+        if candidate.is_file():
+            return candidate
+    raise UsageError(f"{root}: found no metrics.csv; allowed: that file, or the folder of a report made with labels")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"case": str, "organ": str, "status": str})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: can't be read as a table ({error})") from error
+    absent = [name for name in ("case", "organ", "status") if name not in table]
+    if absent:
+        raise UsageError(f"{path}: found no column {', '.join(absent)}; allowed: a metrics.csv of evaluate or a bundle")
+    table = table.set_index(["case", "organ"])
+    if not table.index.is_unique:
+        raise UsageError(f"{path}: {table.index[table.index.duplicated()][0]} is in it more than once")
+    return table
+
+
+def _check_definitions(first: Path, second: Path) -> None:
+    """Numbers by different definitions must not be subtracted; tables without a summary are taken on trust."""
+    summaries = [path.with_name("summary.json") for path in (first, second)]
+    if not all(summary.is_file() for summary in summaries):
+        return
+    texts = [json.loads(summary.read_text(encoding="utf-8")).get("definitions", {}) for summary in summaries]
+    for name in MUST_AGREE:
+        a, b = (text.get(name) for text in texts)
+        if a != b:
+            raise UsageError(
+                f"{first} and {second} define {name} differently: {a!r} and {b!r}; evaluate one of them again"
+            )
+
+
+def _compare_metric(metric: str, first: pd.DataFrame, second: pd.DataFrame) -> list[dict[str, Any]]:
+    pairs = first[["status", metric]].join(second[["status", metric]], how="inner", lsuffix="_a", rsuffix="_b")
+    absent = {side: pairs[f"status_{side}"] == "both_empty" for side in "ab"}
+    pairs = pairs[~(absent["a"] & absent["b"])]
+    values = pd.DataFrame(
+        {
+            side: pairs[f"{metric}_{side}"].mask(pairs[f"status_{side}"] == "both_empty", PERFECT[metric])
+            for side in "ab"
+        }
+    )
+    rows = [
+        _test(metric, str(organ), part["a"].to_numpy(), part["b"].to_numpy())
+        for organ, part in values.groupby(level="organ", sort=False)
+    ]
+    # skipna=False: a case with an undefined organ is undefined itself, as in the summary
+    means = values.groupby(level="case", sort=True).agg(lambda organs: organs.mean(skipna=False))
+    return [*rows, _test(metric, "overall", means["a"].to_numpy(), means["b"].to_numpy())]
+
+
+def _test(metric: str, organ: str, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    defined = np.isfinite(first) & np.isfinite(second)
+    a, b = first[defined], second[defined]
+    gain = (b - a) if HIGHER_IS_BETTER[metric] else (a - b)
+    undefined = len(first) - len(a)
+    row: dict[str, Any] = {"metric": metric, "organ": organ, "n": len(a), "n_undefined": undefined}
+    row |= {"n_b_better": int((gain > 0).sum()), "n_a_better": int((gain < 0).sum())}
+    if len(a) == 0 or undefined:  # the pairs that are left may be the easy ones: no number rather than a kind one
+        return row
+    low, high = bootstrap_interval(b - a) if len(a) > 1 else (None, None)
+    p_value = float(wilcoxon(b - a).pvalue) if gain.any() else 1.0
+    row |= {"mean_a": float(a.mean()), "mean_b": float(b.mean()), "difference": float((b - a).mean())}
+    return row | {"ci95_low": low, "ci95_high": high, "p_wilcoxon": p_value}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``compare``."""
+    parser.add_argument("a", type=Path, metavar="A", help="metrics.csv, or folder of a report")
+    parser.add_argument("b", type=Path, metavar="B", help="the same of the other evaluation")
+    parser.add_argument(
+        "--metrics", nargs="+", choices=tuple(HIGHER_IS_BETTER), default=["dice", "hd95_mm"], help="which to print"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="write comparison.csv and comparison.json there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compares and prints; 1 where a case is on one side only."""
+    result = compare(args.a, args.b)
+    print(f"A: {result['a']}\nB: {result['b']}")
+    for measure in (measure for measure in METRICS if measure.key in args.metrics):
+        print("\n" + "\n".join(_lines(measure, [row for row in result["rows"] if row["metric"] == measure.key])))
+    print("\np: Wilcoxon signed-rank test, two-sided, not adjusted for the number of organs")
+    for side in ("a", "b"):
+        if result[f"only_{side}"]:
+            print(f"only in {side.upper()}, left out: {', '.join(result[f'only_{side}'])}")
+    if args.output:
+        write_csv(args.output / "comparison.csv", result["rows"], COLUMNS)
+        write_json(args.output / "comparison.json", result)
+        print(f"written: {args.output / 'comparison.csv'}, {args.output / 'comparison.json'}")
+    return int(bool(result["only_a"] or result["only_b"]))
+
+
+def _lines(measure: Measure, rows: Sequence[dict[str, Any]]) -> list[str]:
+    direction = "higher" if measure.higher_is_better else "lower"
+    table = [
+        [f"{measure.heading} ({direction} is better)", "n", "A", "B", "B - A", "95 % CI", "p", "B better", "A better"]
+    ]
+    for row in rows:
+        means = [measure.text(row.get(name)) for name in ("mean_a", "mean_b", "difference")]
+        low, high = row.get("ci95_low"), row.get("ci95_high")
+        interval = f"{measure.text(low)} to {measure.text(high)}" if low is not None else "–"
+        p_value = "–" if row.get("p_wilcoxon") is None else f"{row['p_wilcoxon']:.3g}"
+        counts = [str(row["n_b_better"]), str(row["n_a_better"])]
+        undefined = f" ({row['n_undefined']} undefined)" if row["n_undefined"] else ""
+        table.append([plain_name(row["organ"]) + undefined, str(row["n"]), *means, interval, p_value, *counts])
+    return align(table)

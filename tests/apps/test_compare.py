@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Paired differences by hand, absent organs, and tables that don't belong together."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pranet_monai.__main__ import main
+from pranet_monai.apps.compare import compare
+from pranet_monai.errors import UsageError
+
+
+def table(folder: Path, scores: dict[str, float], status: dict[str, str] | None = None, organ: str = "liver") -> Path:
+    rows = [
+        {
+            "case": case,
+            "organ": organ,
+            "status": (status or {}).get(case, "ok"),
+            "dice": dice,
+            "hd95_mm": 10 * (1 - dice),
+        }
+        for case, dice in scores.items()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(folder / "metrics.csv", index=False)
+    return folder
+
+
+def row(result: dict, metric: str, organ: str = "liver") -> dict:
+    return next(row for row in result["rows"] if (row["metric"], row["organ"]) == (metric, organ))
+
+
+def exact_signed_rank(differences: list[float]) -> float:
+    """Two-sided p by counting all signs of the ranks."""
+    ranks = np.argsort(np.argsort(np.abs(differences))) + 1
+    observed = min(sum(ranks[np.array(differences) > 0]), sum(ranks[np.array(differences) < 0]))
+    sums = [sum(rank for rank, sign in zip(ranks, signs) if sign) for signs in product((0, 1), repeat=len(ranks))]
+    return min(1.0, 2 * sum(total <= observed for total in sums) / len(sums))
+
+
+def test_hand_computed_differences(tmp_path: Path) -> None:
+    a = table(tmp_path / "a", {"1": 0.80, "2": 0.70, "3": 0.60, "4": 0.50, "5": 0.90})
+    b = table(tmp_path / "b", {"1": 0.81, "2": 0.72, "3": 0.65, "4": 0.58, "5": 0.87})
+    dice = row(compare(a, b), "dice")
+    assert dice["n"] == 5
+    assert dice["difference"] == pytest.approx((0.01 + 0.02 + 0.05 + 0.08 - 0.03) / 5)
+    assert (dice["n_b_better"], dice["n_a_better"]) == (4, 1)
+    assert dice["p_wilcoxon"] == pytest.approx(exact_signed_rank([0.01, 0.02, 0.05, 0.08, -0.03]))
+    assert -0.03 <= dice["ci95_low"] < dice["difference"] < dice["ci95_high"] <= 0.08
+    distance = row(compare(a, b), "hd95_mm")
+    assert distance["difference"] == pytest.approx(-10 * dice["difference"])
+    assert (distance["n_b_better"], distance["n_a_better"]) == (4, 1)
+
+
+def test_equal_runs_do_not_differ(tmp_path: Path) -> None:
+    a = table(tmp_path / "a", {"1": 0.8, "2": 0.7})
+    dice = row(compare(a, a), "dice")
+    assert (dice["difference"], dice["p_wilcoxon"], dice["ci95_low"], dice["ci95_high"]) == (0, 1, 0, 0)
+
+
+def test_invented_organ_counts_against_the_side_that_invents_it(tmp_path: Path) -> None:
+    a = table(tmp_path / "a", {"1": 0.8, "2": float("nan"), "3": float("nan")}, {"2": "both_empty", "3": "both_empty"})
+    b = table(tmp_path / "b", {"1": 0.8, "2": 0.0, "3": float("nan")}, {"2": "false", "3": "both_empty"})
+    dice = row(compare(a, b), "dice")
+    assert dice["n"] == 2
+    assert dice["difference"] == pytest.approx(-0.5)
+
+
+def test_undefined_distance_gives_no_number(tmp_path: Path) -> None:
+    a = table(tmp_path / "a", {"1": 0.8, "2": 0.7})
+    b = table(tmp_path / "b", {"1": 0.9, "2": -float("inf")}, {"2": "missed"})
+    distance = row(compare(a, b), "hd95_mm")
+    assert distance["n_undefined"] == 1
+    assert "difference" not in distance
+
+
+def test_overall_is_the_mean_over_the_organs_of_a_case(tmp_path: Path) -> None:
+    folders = []
+    for name, liver, spleen in (("a", 0.8, 0.6), ("b", 0.9, 0.9)):
+        parts = [
+            pd.read_csv(table(tmp_path / f"{name}{organ}", {"1": dice}, organ=organ) / "metrics.csv")
+            for organ, dice in (("liver", liver), ("spleen", spleen))
+        ]
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        pd.concat(parts).to_csv(folders[-1] / "metrics.csv", index=False)
+    overall = row(compare(*folders), "dice", "overall")
+    assert (overall["mean_a"], overall["mean_b"]) == pytest.approx((0.7, 0.9))
+
+
+def test_command_prints_writes_and_lists_unmatched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a = table(tmp_path / "a" / "report", {"001": 0.8, "002": 0.7, "003": 0.9})
+    b = table(tmp_path / "b" / "report", {"001": 0.9, "002": 0.8, "004": 0.9})
+    assert main(["compare", str(a.parent), str(b), "--output", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr().out
+    assert "only in A, left out: 003" in printed
+    assert "only in B, left out: 004" in printed
+    assert "0.750  0.850  0.100" in printed
+    written = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    assert list(written["organ"]) == ["liver", "overall"] * 2
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["only_a"] == ["003"]
+
+
+def test_tables_that_do_not_belong_together(tmp_path: Path) -> None:
+    a = table(tmp_path / "a", {"1": 0.8})
+    with pytest.raises(UsageError, match="no case in common"):
+        compare(a, table(tmp_path / "b", {"2": 0.8}))
+    with pytest.raises(UsageError, match="found no metrics.csv"):
+        compare(a, tmp_path)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "metrics.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(UsageError, match="found no column case, organ, status"):
+        compare(a, tmp_path / "c")
+    d = table(tmp_path / "d", {"1": 0.8})
+    for folder, definition in ((a, "pooled"), (d, "max")):
+        (folder / "summary.json").write_text(json.dumps({"definitions": {"hd95_mm": definition}}))
+    with pytest.raises(UsageError, match="define hd95_mm differently: 'pooled' and 'max'"):
+        compare(a, d)
