@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from monai.bundle import ConfigParser
+
+from pranet_monai.apps.bundle_run import check_overrides, check_run, finish_run, run_cases
+from pranet_monai.errors import UsageError
+from pranet_monai.reports import RunReport
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """What a run needs, all right."""
+    nib.save(nib.Nifti1Image(np.zeros((3, 3, 3), np.int16), np.eye(4)), tmp_path / "x.nii.gz")
+    weights = tmp_path / "bundle" / "models" / "model.pt"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    return {"dataset_dir": tmp_path, "output_dir": tmp_path / "new" / "out", "weights": weights}
+
+
+def test_right_use_passes_and_makes_the_folder(folders: dict[str, Path]) -> None:
+    check_run(**folders)
+    assert list(folders["output_dir"].iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("dataset_dir", "nowhere", "dataset_dir {0}/nowhere: found no such folder or file"),
+        ("dataset_dir", "bundle", "dataset_dir {0}/bundle: found no volume in it"),
+        ("output_dir", "x.nii.gz", "output_dir {0}/x.nii.gz: found that it can't be written (File exists)"),
+        ("output_dir", "x.nii.gz/out", "output_dir {0}/x.nii.gz/out: found that it can't be written (Not a directory)"),
+        (
+            "weights",
+            "bundle/models/best.pt",
+            "best.pt: found no such weights file (beside it: model.pt); fix: python -m",
+        ),
+    ],
+)
+def test_wrong_use_exits_with_2_and_one_line(
+    folders: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    argument: str,
+    value: str,
+    message: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        check_run(**{**folders, argument: tmp_path / value})
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ") and shown.count("\n") == 1
+    assert message.format(tmp_path) in shown
+
+
+def test_exit_passes_through_monais_config(folders: dict[str, Path]) -> None:
+    """MONAI wraps exceptions of config expressions; the exit code must survive."""
+    parser = ConfigParser({"initialize": ["$bundle_run.check_run('nowhere', '.', 'x')"]})
+    parser["imports"] = ["$import pranet_monai.apps.bundle_run as bundle_run"]
+    with pytest.raises(SystemExit) as ended:
+        parser.get_parsed_content("initialize")
+    assert ended.value.code == 2
+
+
+def test_weights_that_do_not_fit_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    class Evaluator:
+        def run(self) -> None:
+            raise UsageError("model.pt: found weights of another network")
+
+    with pytest.raises(SystemExit) as ended:
+        run_cases(Evaluator())  # type: ignore[arg-type]
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: model.pt: found weights of another network\n"
+
+
+def test_finish_says_where_the_report_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = RunReport(tmp_path, "acdc", previews=False)
+    report.add_case("a", np.zeros((4, 4, 4), np.uint8), np.eye(4))
+    finish_run(report, {"amp": False})
+    assert capsys.readouterr().out == f"1 ok, 0 failed, 0 skipped; report: {tmp_path / 'report' / 'index.html'}\n"
+    assert json.loads((tmp_path / "report" / "run.json").read_text())["amp"] is False
+
+
+def test_finish_exits_with_1_after_writing_when_a_case_failed(tmp_path: Path) -> None:
+    report = RunReport(tmp_path, "acdc", previews=False)
+    report.add_failure("a", "a.nii: found nothing")
+    with pytest.raises(SystemExit) as ended:
+        finish_run(report, {})
+    assert ended.value.code == 1
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+@pytest.fixture
+def configs(tmp_path: Path) -> list[str]:
+    """An inference config and an overlay."""
+    contents: list[dict[str, Any]] = [
+        {"dataset_dir": ".", "output_dir": ".", "resume": False, "inferer": {"sw_batch_size": 8}},
+        {"cases#labels": "required", "+handlers": []},
+    ]
+    paths = [tmp_path / "inference.json", tmp_path / "evaluate.json"]
+    for path, content in zip(paths, contents):
+        path.write_text(json.dumps(content))
+    return [str(path) for path in paths]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--dataset_dir", "x", "--resume", "true"],
+        ["--dataset-dir=x"],
+        ["--inferer#sw_batch_size", "4"],
+        ["--inferer::sw_batch_size", "4"],
+        ["--cases#labels", "none", "--handlers#0", "x"],
+        ["--meta_file", "metadata.json", "--logging_file", "logging.conf"],
+    ],
+)
+@pytest.mark.parametrize("form", ["apart", "equals"])
+def test_known_overrides_pass(configs: list[str], options: list[str], form: str) -> None:
+    both = str(configs)
+    given = {"apart": ["--config_file", both], "equals": [f"--config_file={both}"]}
+    check_overrides(["run", *given[form], *options])
+
+
+@pytest.mark.parametrize(
+    ("option", "suggestion"),
+    [
+        ("--resum", "did you mean --resume?"),
+        ("--datasetdir", "did you mean --dataset_dir"),
+        ("--inferer.sw_batch_size", "did you mean --inferer"),
+        ("--zzz", "did you mean --cases, --dataset_dir"),
+    ],
+)
+def test_misspelt_overrides_are_refused(configs: list[str], option: str, suggestion: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_overrides(["run", "--config_file", str(configs), option, "1"])
+    assert str(caught.value).startswith(f"{option}: found no id") and suggestion in str(caught.value)
+
+
+def test_other_commands_are_left_alone(monkeypatch: pytest.MonkeyPatch, folders: dict[str, Path]) -> None:
+    check_overrides([])
+    check_overrides(["-q", "--maxfail=1"])
+    check_overrides(["run", "--unknown"])
+    monkeypatch.setattr(sys, "argv", ["pytest", "--color=yes"])
+    check_run(**folders)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from pranet_monai.engines.weights import WeightsLoader, load_weights
+from pranet_monai.errors import UsageError
+
+
+def network() -> torch.nn.Sequential:
+    return torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+
+
+def bundle(root: Path, content: Any, published: str | None = None) -> Path:
+    """A bundle with a weights file, and its hash in large_files.yml where one is given."""
+    path = root / "models" / "model.pt"
+    path.parent.mkdir()
+    torch.save(content, path)
+    if published is not None:
+        entry = f"- path: models/model.pt\n  url: ''\n  hash_val: {published}\n  hash_type: sha256\n"
+        (root / "large_files.yml").write_text(f"large_files:\n{entry}")
+    return path
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_every_tensor_arrives(tmp_path: Path, wrapped: bool) -> None:
+    source, target = network(), network()
+    state = source.state_dict()
+    path = bundle(tmp_path, {"model": state} if wrapped else state)
+    WeightsLoader(str(path), {"model": target}).attach(engine := Engine(lambda *_: None))
+    assert not torch.equal(target[0].weight, source[0].weight), "nothing happens before the run"
+    engine.run([0])
+    for name, value in source.state_dict().items():
+        assert torch.equal(target.state_dict()[name], value)
+
+
+def test_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model_best.pt").touch()
+    with pytest.raises(UsageError) as caught:
+        load_weights(network(), tmp_path / "models" / "model.pt")
+    message = str(caught.value)
+    assert "models/model.pt: found no such weights file (beside it: model_best.pt)" in message
+    assert f"import-checkpoint --bundle {tmp_path} FILE" in message
+    assert "configs/train.json" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda state: state.pop("0.bias"), "1 missing keys (0.bias)"),
+        (lambda state: state.update(extra=torch.zeros(1)), "1 unknown keys (extra)"),
+        (lambda state: state.update({"0.bias": torch.zeros(7)}), "1 other shapes (0.bias (7,) instead of (3,))"),
+    ],
+)
+def test_weights_of_another_network_are_refused(tmp_path: Path, change: Any, found: str) -> None:
+    target, state = network(), network().state_dict()
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    change(state)
+    with pytest.raises(UsageError) as caught:
+        load_weights(target, bundle(tmp_path, state))
+    assert found in str(caught.value) and "import-checkpoint" in str(caught.value)
+    assert all(torch.equal(target.state_dict()[name], value) for name, value in before.items()), "half loaded"
+
+
+def test_prefix_of_parallel_training_is_named(tmp_path: Path) -> None:
+    state = {f"module.{name}": value for name, value in network().state_dict().items()}
+    with pytest.raises(UsageError, match=r"network.module.state_dict\(\)"):
+        load_weights(network(), bundle(tmp_path, state))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (
+            {"state_dict": {}, "epoch": 3},
+            r"found a dict with keys \['state_dict', 'epoch'\]; allowed: a plain state_dict",
+        ),
+        ([1, 2], "found a list; allowed"),
+        (torch.nn.Linear(2, 3), "bytes that can't be read as weights"),
+    ],
+)
+def test_other_contents_are_refused(tmp_path: Path, content: Any, found: str) -> None:
+    with pytest.raises(UsageError, match=found):
+        load_weights(network(), bundle(tmp_path, content))
+
+
+def test_code_in_the_file_never_runs(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    with pytest.raises(UsageError, match="can't be read as weights"):
+        load_weights(network(), bundle(tmp_path, {"0.weight": Bomb()}))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404 not found</html>", None])
+def test_broken_files_are_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = bundle(tmp_path, network().state_dict())
+    path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+    with pytest.raises(UsageError, match="bytes that can't be read as weights"):
+        load_weights(network(), path)
+
+
+def test_hash_is_checked_where_it_is_known(tmp_path: Path) -> None:
+    path = bundle(tmp_path, network().state_dict())
+    load_weights(network(), path, sha256=sha256(path).upper())
+    with pytest.raises(UsageError, match=f"SHA-256 {sha256(path)}; allowed: 0000"):
+        load_weights(network(), path, sha256="0000")
+
+
+def test_published_hash_of_the_bundle_is_checked(tmp_path: Path) -> None:
+    path = bundle(tmp_path, network().state_dict(), published="00ff")
+    with pytest.raises(UsageError, match="allowed: 00ff, the published ones"):
+        load_weights(network(), path)
+    listing = tmp_path / "large_files.yml"
+    listing.write_text(listing.read_text().replace("00ff", sha256(path)))
+    load_weights(network(), path)
+    own = path.with_name("my_training.pt")
+    torch.save(network().state_dict(), own)
+    load_weights(network(), own)  # isn't listed
+
+
+def test_one_network_per_loader() -> None:
+    with pytest.raises(UsageError, match="allowed is one network"):
+        WeightsLoader("model.pt", {"model": network(), "optimizer": network()})
