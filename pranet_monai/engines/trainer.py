@@ -38,13 +38,15 @@ class SegmentationTrainer(SupervisedTrainer):
         decollate: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, amp=amp, decollate=decollate, **kwargs)
+        super().__init__(*args, decollate=decollate, **kwargs)
+        self.amp = amp
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.seed = seed
         device = torch.device(self.state.device)
         self.autocast_dtype = torch.float16 if device.type == "cuda" else torch.bfloat16
-        self.scaler = torch.amp.GradScaler(device.type, enabled=amp and device.type == "cuda")
+        # MONAI sets its own `scaler` anew, for CUDA alone, when a run starts
+        self.grad_scaler = torch.amp.GradScaler(device.type, enabled=amp and device.type == "cuda")
         self.add_event_handler(Events.EPOCH_STARTED, self._begin_epoch)
 
     def _begin_epoch(self, engine: Engine) -> None:
@@ -66,7 +68,7 @@ class SegmentationTrainer(SupervisedTrainer):
         loss = self.loss_function(_in_float32(engine.state.output[Keys.PRED]), targets)
         engine.state.output[Keys.LOSS] = loss
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        self.scaler.scale(loss).backward()
+        self.grad_scaler.scale(loss).backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
         self._step()
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
@@ -74,13 +76,13 @@ class SegmentationTrainer(SupervisedTrainer):
 
     def _step(self) -> None:
         if self.clip_norm is not None or self.clip_value is not None:
-            self.scaler.unscale_(self.optimizer)
+            self.grad_scaler.unscale_(self.optimizer)
         if self.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
         if self.clip_value is not None:
             torch.nn.utils.clip_grad_value_(self.network.parameters(), self.clip_value)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self.grad_scaler.step(self.optimizer)
+        self.grad_scaler.update()
 
 
 def _in_float32(prediction: Any) -> Any:

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trainer, resume and curve on a network of three weights: what a killed run keeps, and that it goes on exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedEvaluator
+from monai.handlers import IgniteMetricHandler, ValidationHandler, from_engine
+from monai.transforms import Compose, RandGaussianNoised
+from torch.utils.data import DataLoader, DistributedSampler
+
+from pranet_monai.data.slices import SliceDataset
+from pranet_monai.engines.checkpoint import TrainingState
+from pranet_monai.engines.curve import TrainingCurve
+from pranet_monai.engines.trainer import SegmentationTrainer
+from pranet_monai.errors import UsageError
+from pranet_monai.losses import DualSupervisionLoss
+from pranet_monai.metrics import SegmentationDice
+
+
+class TwoStages(torch.nn.Module):
+    """The smallest network with stage logits; dropout makes it need torch's random numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 2, 1)
+        self.drop = torch.nn.Dropout(0.3)
+
+    def forward(self, x):
+        logits = self.conv(self.drop(x))
+        return ([logits, 2 * logits], [-logits, -logits]) if self.training else logits
+
+
+def volume(item):
+    image = torch.from_numpy(np.random.default_rng(item["number"]).normal(size=(1, 6, 5, 4)).astype(np.float32))
+    return {"image": image, "label": (image > 0.3).float()}
+
+
+def dataset(seed=3, data=2):
+    noise = Compose([RandGaussianNoised("image", prob=1.0)])
+    return SliceDataset([{"number": i} for i in range(data)], volume, noise, seed=seed, progress=False)
+
+
+class Training:
+    """One training of the tiny network, as the bundles' configs put it together."""
+
+    def __init__(self, folder, epochs, resume=False, amp=False, clip_norm=None, clip_value=None, validate=True):
+        torch.manual_seed(0)
+        self.network = TwoStages()
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.05)
+        slices = dataset()
+        loader = DataLoader(slices, batch_size=3, sampler=DistributedSampler(slices, 1, 0, seed=3))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 0.05, total_steps=6 * len(loader))
+        volumes = [{key: value[None] for key, value in volume({"number": 9}).items()}]
+        volumes[0] = {key: value[..., 0] for key, value in volumes[0].items()}
+        dice = IgniteMetricHandler(metric_fn=SegmentationDice(2), output_transform=from_engine(["pred", "label"]))
+        validator = SupervisedEvaluator("cpu", volumes, self.network, key_val_metric={"dice": dice}, epoch_length=1)
+        self.losses = []
+        self.trainer = SegmentationTrainer(
+            "cpu",
+            epochs,
+            loader,
+            self.network,
+            self.optimizer,
+            DualSupervisionLoss(),
+            amp=amp,
+            seed=3,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            train_handlers=[ValidationHandler(2, validator)] if validate else [],
+        )
+        objects = {"network": self.network, "optimizer": self.optimizer, "schedule": schedule}
+        TrainingState(folder / "state.pt", objects, validator, resume).attach(self.trainer)
+        TrainingCurve(folder, self.optimizer, validator).attach(self.trainer)
+
+        self.trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: schedule.step())
+        self.trainer.add_event_handler(Events.ITERATION_COMPLETED, self._note_loss)
+
+    def _note_loss(self, engine):
+        self.losses.append(engine.state.output["loss"].item())
+
+    def run(self):
+        self.trainer.run()
+        return self
+
+
+def test_resumed_training_repeats_the_unbroken_one(tmp_path):
+    whole = Training(tmp_path / "whole", 5).run()
+    (tmp_path / "parts").mkdir()
+    first = Training(tmp_path / "parts", 2).run()
+    second = Training(tmp_path / "parts", 5, resume=True).run()
+    assert first.losses + second.losses == whole.losses
+    assert torch.equal(second.network.conv.weight, whole.network.conv.weight)
+    curves = [pd.read_csv(tmp_path / part / "curve.csv") for part in ("whole", "parts")]
+    pd.testing.assert_frame_equal(*curves)
+    assert list(curves[0]["epoch"]) == [1, 2, 3, 4, 5] and curves[0]["dice"].notna().sum() == 2
+    assert (tmp_path / "whole" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_losses_are_finite_and_fall_in_bf16(tmp_path):
+    losses = Training(tmp_path, 5, amp=True).run().losses
+    assert np.isfinite(losses).all() and np.mean(losses[-3:]) < np.mean(losses[:3])
+
+
+def test_clipping_bounds_the_gradient(tmp_path):
+    training = Training(tmp_path, 1, clip_norm=0.01, validate=False).run()
+    norm = torch.stack([p.grad.norm() for p in training.network.parameters()]).norm()
+    assert 0 < norm <= 0.0101
+    clamped = Training(tmp_path, 1, clip_value=0.002, validate=False).run()
+    assert max(p.grad.abs().max() for p in clamped.network.parameters()) <= 0.002
+
+
+def test_resume_refuses_what_it_cannot_continue(tmp_path):
+    Training(tmp_path, 2).run()
+    with pytest.raises(UsageError, match="has 2 epochs, the training has 2: nothing to resume"):
+        Training(tmp_path, 2, resume=True).run()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    del state["optimizer"]
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(UsageError, match="optimizer is missing"):
+        Training(tmp_path, 3, resume=True).run()
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_slices_depend_on_seed_epoch_and_index_alone():
+    one, other = dataset(), dataset()
+    assert len(one) == 8 and one[0]["image"].shape == (1, 6, 5)
+    _ = [other[i] for i in (5, 1, 7)]
+    assert torch.equal(one[2]["image"], other[2]["image"])
+    one.set_epoch(1)
+    assert not torch.equal(one[2]["image"], other[2]["image"])
+    assert torch.equal(one[2]["label"], other[2]["label"])
+    assert not torch.equal(dataset(seed=4)[2]["image"], other[2]["image"])
+
+
+def test_slices_keep_to_their_volume():
+    slices = SliceDataset([{"number": 0}, {"number": 1}], volume, progress=False)
+    for index in range(8):
+        expected = volume({"number": index // 4})
+        assert torch.equal(slices[index]["image"], expected["image"][..., index % 4])
+
+
+def test_bad_training_data_is_named():
+    with pytest.raises(UsageError, match="list of training volumes is empty"):
+        SliceDataset([], volume)
+    with pytest.raises(UsageError, match="shapes of one case differ"):
+        SliceDataset([{"number": 0}], lambda item: {**volume(item), "label": torch.zeros(1, 6, 5, 3)}, progress=False)
