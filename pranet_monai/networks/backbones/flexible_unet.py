@@ -48,7 +48,7 @@ class FlexibleUNetEncoder(nn.Module, BaseEncoder):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Five features of strides 2, 4, 8, 16, 32."""
-        return [self.halve(self.stem(x)), *self.backbone(x)]
+        return [self.halve(self.stem(x))] + self.backbone(x)
 
     @classmethod
     def get_encoder_parameters(cls) -> list[dict[str, Any]]:

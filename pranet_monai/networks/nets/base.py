@@ -29,8 +29,8 @@ class StageLogits(NamedTuple):
 class SegmentationNet(nn.Module):
     """Base of all networks: ``eval`` gives final logits, ``train`` the logits of all stages.
 
-    A subclass gives :meth:`stage_maps`. The stem makes three channels of any other number (the originals' learned 1→3);
-    three channels bypass it.
+    A subclass gives :meth:`stage_maps`; ``torch.jit.script`` takes every network, unless its docstring says otherwise.
+    The stem makes three channels of any other number (the originals' learned 1→3); three channels bypass it.
 
     Args:
         in_channels: channels of the image.

@@ -15,6 +15,8 @@ __all__ = ["DSRAFlexibleUNet"]
 class DSRAFlexibleUNet(SegmentationNet):
     """MONAI's FlexibleUNet (2D) with a DSRA head on each level of its decoder.
 
+    ``torch.jit.script`` takes it with this package's backbones; with MONAI's own ResNets ``torch.jit.trace`` does.
+
     Args:
         in_channels: channels of the image; all go to the encoder as they are.
         out_channels: classes, background included.
