@@ -22,6 +22,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -135,8 +136,8 @@ def resident_peak() -> float:
 
 
 def in_new_process(name: str, arguments: argparse.Namespace) -> tuple[float, float]:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(peak_memory, (name, arguments))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(peak_memory, name, arguments).result()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -160,7 +161,8 @@ def main() -> int:
     print(
         f"{arguments.image.name}; EMCAD {arguments.backbone}, {CLASSES} classes, float32, batches of {arguments.batch}"
     )
-    times, (expected, labels) = (result := take_turns(arguments))[0], result[1].values()
+    times, labelled = take_turns(arguments)
+    expected, labels = labelled.values()
     difference = float((labels != expected).mean())
     print(f"labels: {labels.size} voxels, {len(np.unique(expected))} classes seen, fraction different {difference:.1e}")
     medians, peaks = [], []

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from monai.inferers import Inferer
@@ -21,12 +20,13 @@ from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.transforms.zoom import zoom_planes
 
 from .memory import RetreatingBatches
-from .slicing import ANATOMICAL_AXES, affine_of, as_slices, in_plane_spacing, slicing_axis
+from .slicing import ANATOMICAL_AXES, as_slices, in_plane_spacing, slicing_axis
 
 __all__ = ["SliceVolumeInferer"]
 
 _MAX_CLASSES = 256  # labels are uint8
 _CPU_BATCH, _GPU_BATCH = 2, 16
+_MIRRORINGS = ((0,), (1,), (0, 1))
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "mode": ("gaussian", "constant"),
     "axis": (*ANATOMICAL_AXES, 0, 1, 2),
@@ -70,8 +70,8 @@ class SliceVolumeInferer(Inferer):
             ``"float16"``; False leaves a surrounding autocast in force.
         channels_last: lay out the network's weights and images channels-last, in place: the same numbers to rounding,
             and faster convolutions (EMCAD-B2 on a CPU: a quarter less time for single slices).
-        tta: mirrored passes whose logits are averaged with the plain one: slice axes (0 rows, 1 columns) of each,
-            ``[[0], [1], [0, 1]]`` for all.
+        tta: mirrored passes whose logits are averaged with the plain one, each as the slice axes it mirrors (0 along
+            the rows' axis, 1 the columns'): any of ``[[0], [1], [0, 1]]``.
         padding_mode: how slices smaller than ``roi_size`` are filled up, as in MONAI.
         cval: the value for ``padding_mode="constant"``.
         sw_device: where the network runs; None for the inputs' device.
@@ -137,8 +137,8 @@ class SliceVolumeInferer(Inferer):
             raise UsageError(f"resize={self.resize!r} needs roi_size and excludes pixdim={self.pixdim}")
         if (self.sw_batch_size is not None and self.sw_batch_size < 1) or not 0 <= self.overlap < 1:
             raise UsageError(f"sw_batch_size={self.sw_batch_size} must be 1 or more, overlap={self.overlap} in [0, 1)")
-        if any(not axes or not {0, 1}.issuperset(axes) for axes in self.tta):
-            raise UsageError(f"tta={self.tta} must list slice axes to mirror, such as [[0], [1], [0, 1]]")
+        if any(axes not in _MIRRORINGS for axes in self.tta):
+            raise UsageError(f"tta={self.tta} must list mirrorings, of {list(map(list, _MIRRORINGS))}")
 
     @torch.inference_mode()
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
@@ -161,11 +161,10 @@ class SliceVolumeInferer(Inferer):
         if self.channels_last and isinstance(network, nn.Module):
             network.to(memory_format=torch.channels_last)
         channels = self._channels_of_a_frame(inputs, network)
-        affine = affine_of(inputs)
-        axis = slicing_axis(affine, self.axis) if inputs.ndim == 5 else 2
+        axis = slicing_axis(inputs, self.axis)
         slices = as_slices(inputs.as_subclass(Tensor), axis, channels)
         stack_shape = slices.shape[:3]  # (B, T, S)
-        grid = self._network_grid(slices.shape[-2:], affine, axis)
+        grid = self._network_grid(inputs, axis, slices.shape[-2:])
         device = torch.device(self.sw_device or inputs.device)
         batch_size = self.sw_batch_size or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
         predict = partial(self._mirrored_logits, network=partial(network, *args, **kwargs))
@@ -194,11 +193,11 @@ class SliceVolumeInferer(Inferer):
             raise BadCaseError(f"{inputs.shape[1]} input channels are no whole number of frames of {channels} channels")
         return channels
 
-    def _network_grid(self, native: Sequence[int], affine: np.ndarray, axis: int) -> Sequence[int] | None:
+    def _network_grid(self, inputs: Tensor, axis: int, native: Sequence[int]) -> Sequence[int] | None:
         """The size ``(h, w)`` that slices are resized to, if at all; at ``pixdim``, the same field of view."""
         if self.pixdim is None:
             return self.roi_size if self.resize else None
-        sizes = zip(native, in_plane_spacing(affine, axis), self.pixdim)
+        sizes = zip(native, in_plane_spacing(inputs, axis), self.pixdim)
         return [max(1, round(length * spacing / wanted)) for length, spacing, wanted in sizes]
 
     def _segment(

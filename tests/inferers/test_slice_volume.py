@@ -57,9 +57,9 @@ def affine(spacing: tuple[float, float, float] = (1, 1, 1)) -> Tensor:
 @pytest.mark.parametrize("mode", ["gaussian", "constant"])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("shape", [(1, 1, 40, 36, 29), (2, 1, 20, 50, 24)])  # the second is smaller than the window
-def test_logits_equal_monai_slice_inferer(network: nn.Module, mode: str, axis: int, shape: tuple[int, ...]):
+def test_logits_equal_monai_slice_inferer(network: nn.Module, mode: str, axis: int, shape: tuple[int, ...]) -> None:
     inputs = volume(*shape)
-    windows = {"roi_size": (24, 24), "sw_batch_size": 3, "overlap": 0.5, "mode": mode}
+    windows: dict[str, Any] = {"roi_size": (24, 24), "sw_batch_size": 3, "overlap": 0.5, "mode": mode}
     expected = SliceInferer(spatial_dim=axis, **windows)(inputs, network)
     logits = SliceVolumeInferer(axis=axis, output="logits", **windows)(inputs, network)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
@@ -68,7 +68,7 @@ def test_logits_equal_monai_slice_inferer(network: nn.Module, mode: str, axis: i
     torch.testing.assert_close(labels, logits.argmax(1, keepdim=True).byte(), rtol=0, atol=0)
 
 
-def test_padding_is_monais(network: nn.Module):
+def test_padding_is_monais(network: nn.Module) -> None:
     options: dict[str, Any] = {"roi_size": (24, 24), "padding_mode": "constant", "cval": -3.0, "overlap": 0.25}
     expected = SliceInferer(spatial_dim=2, sw_batch_size=2, mode="gaussian", **options)(
         volume(1, 1, 15, 17, 3), network
@@ -77,20 +77,20 @@ def test_padding_is_monais(network: nn.Module):
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_whole_slices_need_no_window(network: nn.Module):
+def test_whole_slices_need_no_window(network: nn.Module) -> None:
     inputs = volume(1, 1, 18, 22, 7)
     logits = SliceVolumeInferer(output="logits", sw_batch_size=3)(inputs, network)
     for number in range(7):
         torch.testing.assert_close(logits[..., number], network(inputs[..., number]))
 
 
-def test_images_are_one_slice_each(network: nn.Module):
+def test_images_are_one_slice_each(network: nn.Module) -> None:
     inputs = volume(5, 1, 18, 22)
     labels = SliceVolumeInferer(sw_batch_size=2)(inputs, network)
     assert torch.equal(labels, network(inputs).argmax(1, keepdim=True).byte())
 
 
-def test_arguments_reach_the_network():
+def test_arguments_reach_the_network() -> None:
     def network(x: Tensor, offset: float, *, sign: float) -> Tensor:
         return (x + offset) * sign
 
@@ -102,7 +102,7 @@ def test_arguments_reach_the_network():
 # --- what comes out -----------------------------------------------------------
 
 
-def test_probabilities_and_single_channel():
+def test_probabilities_and_single_channel() -> None:
     inputs = volume(1, 1, 12, 12, 3)
     many, one = SmallNet().eval(), SmallNet(out_channels=1).eval()
     run = {output: SliceVolumeInferer(output=output) for output in ("logits", "probabilities", "labels")}
@@ -112,7 +112,7 @@ def test_probabilities_and_single_channel():
     assert torch.equal(labels, (run["probabilities"](inputs, one) > 0.5).byte()) and 0 < labels.float().mean() < 1
 
 
-def test_sigmoid_gives_one_mask_per_region(network: nn.Module):
+def test_sigmoid_gives_one_mask_per_region(network: nn.Module) -> None:
     inputs = volume(1, 1, 12, 12, 3)
     masks = SliceVolumeInferer(activation="sigmoid")(inputs, network)
     logits = SliceVolumeInferer(output="logits")(inputs, network)
@@ -120,7 +120,7 @@ def test_sigmoid_gives_one_mask_per_region(network: nn.Module):
     assert torch.equal(masks, (logits > 0).byte())
 
 
-def test_cine_frames_are_segmented_one_by_one(network: nn.Module):
+def test_cine_frames_are_segmented_one_by_one(network: nn.Module) -> None:
     cine = volume(2, 4, 14, 13, 3)
     inferer = SliceVolumeInferer(sw_batch_size=5)
     labels = inferer(cine, network)
@@ -131,7 +131,7 @@ def test_cine_frames_are_segmented_one_by_one(network: nn.Module):
     assert torch.equal(logits.unflatten(1, (4, CLASSES)).argmax(2).byte(), labels)
 
 
-def test_in_channels_can_be_given_or_read_through_a_wrapper():
+def test_in_channels_can_be_given_or_read_through_a_wrapper() -> None:
     colour = volume(1, 6, 10, 10, 2)
     network = SmallNet(in_channels=3).eval()
     assert SliceVolumeInferer()(colour, nn.DataParallel(network)).shape[1] == 2
@@ -139,7 +139,7 @@ def test_in_channels_can_be_given_or_read_through_a_wrapper():
     assert SliceVolumeInferer()(volume(1, 3, 10, 10, 2), lambda x: network(x)).shape[1] == 1
 
 
-def test_result_can_be_changed_and_keeps_the_inputs_type(network: nn.Module):
+def test_result_can_be_changed_and_keeps_the_inputs_type(network: nn.Module) -> None:
     labels = SliceVolumeInferer()(volume(1, 1, 10, 10, 2).half(), network)
     assert type(labels) is Tensor and not labels.is_inference()
     labels += 1  # transforms may work in place
@@ -161,7 +161,7 @@ def reoriented(image: MetaTensor, codes: tuple[str, ...]) -> MetaTensor:
 
 
 @pytest.mark.parametrize("codes", ORIENTATIONS, ids="".join)
-def test_axis_by_name_under_every_orientation(codes: tuple[str, ...]):
+def test_axis_by_name_under_every_orientation(codes: tuple[str, ...]) -> None:
     """The slicing axis follows the anatomy: labels that mark each slice by its mean name the slice's own position."""
     shape = {"R": 4, "A": 5, "S": 6}
     for axis, letter in (("sagittal", "R"), ("coronal", "A"), ("axial", "S")):
@@ -178,7 +178,7 @@ def test_axis_by_name_under_every_orientation(codes: tuple[str, ...]):
         assert torch.equal(labels.as_tensor(), stored.as_tensor().byte())
 
 
-def test_oblique_volume_is_cut_along_the_closest_axis():
+def test_oblique_volume_is_cut_along_the_closest_axis() -> None:
     angle = np.deg2rad(30)
     oblique = torch.eye(4, dtype=torch.float64)
     oblique[1:3, 1:3] = torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -194,7 +194,7 @@ def test_oblique_volume_is_cut_along_the_closest_axis():
     assert cut == [(4, 5), (4, 6), (5, 6)]
 
 
-def test_metadata_stay_so_that_invertd_works():
+def test_metadata_stay_so_that_invertd_works() -> None:
     shape = (12, 11, 6)
     geometry = affine((1, 2, 4)).numpy() @ inv_ornt_aff(ornt_transform(axcodes2ornt("PSL"), axcodes2ornt(RAS)), shape)
     stored = MetaTensor(volume(1, *shape), affine=geometry)
@@ -209,7 +209,7 @@ def test_metadata_stay_so_that_invertd_works():
     np.testing.assert_allclose(restored.affine, stored.affine)
 
 
-def test_called_as_by_monai_label(network: nn.Module):
+def test_called_as_by_monai_label(network: nn.Module) -> None:
     """There the input is ``volume[None]``: a MetaTensor that is no batch to MONAI."""
     stored = MetaTensor(volume(1, 12, 11, 6), affine=affine((2, 2, 8)))
     labels = SliceVolumeInferer()(stored[None], network)
@@ -221,7 +221,7 @@ def test_called_as_by_monai_label(network: nn.Module):
 
 
 @pytest.mark.parametrize("shape", [(50, 41, 4), (20, 24, 3)])
-def test_cubic_protocol_equals_the_plain_loop(network: nn.Module, shape: tuple[int, ...]):
+def test_cubic_protocol_equals_the_plain_loop(network: nn.Module, shape: tuple[int, ...]) -> None:
     image = volume(*shape).numpy()
     expected = np.zeros(shape, np.uint8)
     for number in range(shape[2]):
@@ -235,7 +235,7 @@ def test_cubic_protocol_equals_the_plain_loop(network: nn.Module, shape: tuple[i
     np.testing.assert_array_equal(labels[0, 0], expected)
 
 
-def test_pixdim_resamples_in_plane_and_decides_on_the_native_grid(network: nn.Module):
+def test_pixdim_resamples_in_plane_and_decides_on_the_native_grid(network: nn.Module) -> None:
     """Rows shrink from 0.8 to 1.6 mm (antialiased), columns grow from 3 to 2 mm."""
     inputs = MetaTensor(volume(1, 1, 40, 20, 3), affine=affine((0.8, 3.0, 9.0)))
     inferer = SliceVolumeInferer(pixdim=(1.6, 2.0), output="logits")
@@ -249,9 +249,9 @@ def test_pixdim_resamples_in_plane_and_decides_on_the_native_grid(network: nn.Mo
     assert torch.equal(labels.as_tensor(), logits.as_tensor().argmax(1, keepdim=True).byte())
 
 
-def test_pixdim_windows_slide_over_the_resampled_slice(network: nn.Module):
+def test_pixdim_windows_slide_over_the_resampled_slice(network: nn.Module) -> None:
     inputs = MetaTensor(volume(1, 1, 20, 25, 3), affine=affine((2.0, 2.0, 9.0)))
-    windows = {"roi_size": (24, 24), "overlap": 0.5, "mode": "gaussian", "sw_batch_size": 2}
+    windows: dict[str, Any] = {"roi_size": (24, 24), "overlap": 0.5, "mode": "gaussian", "sw_batch_size": 2}
     logits = SliceVolumeInferer(pixdim=(1.0, 1.0), output="logits", **windows)(inputs, network)
     planes = F.interpolate(inputs.as_tensor()[0].permute(3, 0, 1, 2), (40, 50), mode="bilinear")
     fine = SliceInferer(spatial_dim=2, **windows)(planes.permute(1, 2, 3, 0)[None], network)
@@ -262,7 +262,7 @@ def test_pixdim_windows_slide_over_the_resampled_slice(network: nn.Module):
 # --- speed and memory ---------------------------------------------------------
 
 
-def test_tta_averages_the_logits_of_mirrored_passes(network: nn.Module):
+def test_tta_averages_the_logits_of_mirrored_passes(network: nn.Module) -> None:
     inputs = volume(1, 1, 16, 16, 2)
     averaged = SliceVolumeInferer(output="logits", tta=[[0], [0, 1]])(inputs, network)
     plain = SliceVolumeInferer(output="logits")
@@ -272,7 +272,7 @@ def test_tta_averages_the_logits_of_mirrored_passes(network: nn.Module):
 
 
 @pytest.mark.parametrize("amp", [True, "bfloat16"])
-def test_amp_is_close_and_gives_float32(network: nn.Module, amp: bool | str):
+def test_amp_is_close_and_gives_float32(network: nn.Module, amp: bool | str) -> None:
     inputs = volume(1, 1, 16, 16, 2)
     exact = SliceVolumeInferer(output="logits")(inputs, network)
     fast = SliceVolumeInferer(output="logits", amp=amp)(inputs, network)
@@ -280,7 +280,7 @@ def test_amp_is_close_and_gives_float32(network: nn.Module, amp: bool | str):
     torch.testing.assert_close(fast, exact, rtol=0, atol=0.02)
 
 
-def test_channels_last_changes_the_layout_only(network: nn.Module):
+def test_channels_last_changes_the_layout_only(network: nn.Module) -> None:
     inputs = volume(1, 1, 16, 16, 2)
     expected = SliceVolumeInferer(output="logits")(inputs, network)
     logits = SliceVolumeInferer(output="logits", channels_last=True)(inputs, network)
@@ -288,7 +288,7 @@ def test_channels_last_changes_the_layout_only(network: nn.Module):
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_equal_logits_give_the_first_class():
+def test_equal_logits_give_the_first_class() -> None:
     labels = SliceVolumeInferer()(volume(1, 1, 8, 8, 3), lambda x: torch.zeros(len(x), 3, *x.shape[2:]) + x[:, :1])
     assert labels.max() == 0
 
@@ -302,7 +302,7 @@ def peak_bytes(inferer: SliceVolumeInferer, inputs: Tensor, network: nn.Module) 
     return int(np.cumsum(changes).max())
 
 
-def test_memory_of_labels_grows_with_the_uint8_volume_only():
+def test_memory_of_labels_grows_with_the_uint8_volume_only() -> None:
     network = SmallNet(out_channels=20).eval()
     shallow, deep = volume(1, 1, 64, 64, 16), volume(1, 1, 64, 64, 64)
     growth = {
@@ -335,7 +335,7 @@ class Hungry(SmallNet):
         return super().forward(x)
 
 
-def test_out_of_memory_halves_the_batch(network: nn.Module):
+def test_out_of_memory_halves_the_batch(network: nn.Module) -> None:
     inputs, hungry = volume(1, 1, 12, 12, 7), Hungry(limit=2).eval()
     with pytest.warns(UserWarning, match="batches of 2"):
         labels = SliceVolumeInferer(sw_batch_size=8)(inputs, hungry)
@@ -343,7 +343,7 @@ def test_out_of_memory_halves_the_batch(network: nn.Module):
     assert hungry.batches == [2, 2, 2, 1] and not hungry.moves
 
 
-def test_out_of_memory_with_one_slice_goes_to_the_cpu_and_home_again(network: nn.Module):
+def test_out_of_memory_with_one_slice_goes_to_the_cpu_and_home_again(network: nn.Module) -> None:
     inputs, hungry = volume(1, 1, 12, 12, 3), Hungry(limit=0).eval()
     with pytest.warns(UserWarning, match="on the CPU"):
         labels = SliceVolumeInferer(sw_batch_size=2)(inputs, hungry)
@@ -351,7 +351,7 @@ def test_out_of_memory_with_one_slice_goes_to_the_cpu_and_home_again(network: nn
     assert hungry.moves == ["cpu", "cpu"]  # there, and back to the device it came from
 
 
-def test_out_of_memory_without_a_way_out_is_raised():
+def test_out_of_memory_without_a_way_out_is_raised() -> None:
     def network(x: Tensor) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -361,7 +361,7 @@ def test_out_of_memory_without_a_way_out_is_raised():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_network_on_the_gpu_result_on_the_cpu(network: nn.Module):
+def test_network_on_the_gpu_result_on_the_cpu(network: nn.Module) -> None:
     inputs = volume(1, 1, 50, 41, 9)
     options: dict[str, Any] = {"roi_size": (32, 32), "output": "logits"}
     for resize in (None, "cubic"):
@@ -371,7 +371,7 @@ def test_network_on_the_gpu_result_on_the_cpu(network: nn.Module):
         torch.testing.assert_close(found, expected, rtol=0, atol=2e-3)  # convolutions in TF32
 
 
-def test_progress_bar_goes_to_stderr(network: nn.Module, capsys: pytest.CaptureFixture[str]):
+def test_progress_bar_goes_to_stderr(network: nn.Module, capsys: pytest.CaptureFixture[str]) -> None:
     SliceVolumeInferer(progress=True)(volume(1, 1, 8, 8, 3), network)
     out, err = capsys.readouterr()
     assert not out and "slices" in err
@@ -399,7 +399,7 @@ def test_progress_bar_goes_to_stderr(network: nn.Module, capsys: pytest.CaptureF
         ({"amp": "half"}, "'bfloat16'"),
     ],
 )
-def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str):
+def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         SliceVolumeInferer(**arguments)
 
@@ -418,12 +418,12 @@ def singular() -> Tensor:
         (MetaTensor(torch.zeros(1, 2, 8, 8, 8), affine=affine() * float("nan")), "finite"),
     ],
 )
-def test_bad_inputs_are_named(inputs: Tensor, message: str):
+def test_bad_inputs_are_named(inputs: Tensor, message: str) -> None:
     with pytest.raises(BadCaseError, match=message):
         SliceVolumeInferer(in_channels=2)(inputs, SmallNet(in_channels=2))
 
 
-def test_batch_of_different_geometry_is_refused(network: nn.Module):
+def test_batch_of_different_geometry_is_refused(network: nn.Module) -> None:
     two = MetaTensor(torch.zeros(2, 1, 8, 8, 8), affine=torch.stack([affine(), affine((1, 2, 1))]))
     SliceVolumeInferer()(two, network)  # the same axis: fine
     with pytest.raises(BadCaseError, match="in-plane spacing differs"):
@@ -446,6 +446,6 @@ class Stages(NamedTuple):
         (lambda x: x.expand(-1, 300, -1, -1), "300"),
     ],
 )
-def test_networks_that_do_not_fit_are_named(network: Any, message: str):
+def test_networks_that_do_not_fit_are_named(network: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         SliceVolumeInferer()(volume(1, 1, 8, 8, 2), network)
