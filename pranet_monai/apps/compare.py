@@ -103,7 +103,8 @@ def _check_definitions(first: Path, second: Path) -> None:
 
 
 def _compare_metric(metric: str, first: pd.DataFrame, second: pd.DataFrame) -> list[dict[str, Any]]:
-    pairs = first[["status", metric]].join(second[["status", metric]], how="inner", lsuffix="_a", rsuffix="_b")
+    columns = ["status", metric]
+    pairs = first[columns].add_suffix("_a").join(second[columns].add_suffix("_b"), how="inner")
     absent = {side: pairs[f"status_{side}"] == "both_empty" for side in "ab"}
     pairs = pairs[~(absent["a"] & absent["b"])]
     values = pd.DataFrame(

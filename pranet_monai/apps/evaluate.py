@@ -71,7 +71,7 @@ def evaluate(
     pictures = _pictures(images, found.pairs)
     report = RunReport(
         output_dir, label_map, definition=definition, tolerance_mm=tolerance_mm, missed=missed, protocol=protocol,
-        previews=previews,
+        previews=previews, dataset_dir=predictions,
     )  # fmt: skip
     for case, path in found.without_label.items():
         report.add_failure(case, f"{path}: found no label of this name in {labels}")

@@ -15,17 +15,18 @@ from PIL import Image
 
 from .markup import Markup, element, join
 from .measures import METRICS, VOLUME, Measure, plain_name
+from .shell import Section
 from .tables import Row
 
-__all__ = ["case_table"]
+__all__ = ["cases_section", "picture"]
 
 EMBEDDED = 200  # pictures inside the page, about 20 MB; the rest are links into previews/
 JPEG_QUALITY = 78
 FLAGS = {"missed": "an organ missed", "false": "a false organ", "border": "an organ at the edge of the volume"}
 
 
-def case_table(folder: Path, cases: Sequence[Row], metrics: Sequence[Row], colors: Mapping[str, str]) -> Markup:
-    """Make the section of the cases, worst first.
+def cases_section(folder: Path, cases: Sequence[Row], metrics: Sequence[Row], colors: Mapping[str, str]) -> Section:
+    """All cases, worst first.
 
     Args:
         folder: the report, with its ``previews``.
@@ -34,7 +35,7 @@ def case_table(folder: Path, cases: Sequence[Row], metrics: Sequence[Row], color
         colors: organ → CSS colour.
     """
     if not cases:
-        return join(element("h2", "Cases"), element("p", "No case was processed."))
+        return Section("case-list", "Cases", element("p", "No case was processed."))
     measures = [*METRICS, VOLUME] if metrics else [VOLUME]
     scores: dict[str, dict[str, Row]] = {row["case"]: {} for row in cases}
     for row in metrics:
@@ -48,19 +49,14 @@ def case_table(folder: Path, cases: Sequence[Row], metrics: Sequence[Row], color
         organs = scores[row["case"]]
         is_open = index == 0  # the worst case shows that the others unfold too
         rows.append(_case_row(row, organs, measures, f"case-{index}", is_open))
-        picture = _picture(folder, row["case"], embed=index < EMBEDDED)
-        details = join(
-            picture, _details(organs, measures) if row["status"] != "failed" else element("p", row["reason"])
-        )
-        cell = element("td", details, colspan=3 + len(colors))
+        details = _details(organs, measures) if row["status"] != "failed" else element("p", row["reason"])
+        shown = picture(folder, row["case"], embed=index < EMBEDDED)
+        cell = element("td", shown, details, colspan=3 + len(colors))
         rows.append(element("tr", cell, class_="detail", id=f"case-{index}", hidden=not is_open))
     known = {measure.key: _facts(measure) for measure in measures}
     table = element("table", _head(colors), element("tbody", *rows), id="cases", data_measures=json.dumps(known))
-    return join(
-        element("h2", "Cases"),
-        _controls(cases, measures, colors, bool(metrics)),
-        element("div", table, class_="scroll"),
-    )
+    controls = _controls(cases, measures, colors, bool(metrics))
+    return Section("case-list", "Cases", join(controls, element("div", table, class_="scroll")))
 
 
 def _facts(measure: Measure) -> dict[str, object]:
@@ -148,7 +144,8 @@ def _details(organs: Mapping[str, Row], measures: Sequence[Measure]) -> Markup:
     return element("table", element("thead", head), element("tbody", *rows))
 
 
-def _picture(folder: Path, case: str, embed: bool) -> Markup:
+def picture(folder: Path, case: str, embed: bool = True) -> Markup:
+    """The preview of a case, inside the page or as a link into ``previews``; nothing where there is none."""
     path = folder / "previews" / f"{case}.png"
     if not path.is_file():
         return Markup()

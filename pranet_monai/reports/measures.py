@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..metrics import HIGHER_IS_BETTER
@@ -18,9 +19,10 @@ class Measure:
     Attributes:
         key: name of the column.
         title: what a reader calls it.
-        unit: "mm", "ml" or "".
+        unit: "mm", "ml", "%" or "".
         decimals: digits after the point.
         higher_is_better: ``None`` where neither is.
+        factor: from the stored to the shown value.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Measure:
     unit: str
     decimals: int
     higher_is_better: bool | None
+    factor: float = 1
 
     @property
     def heading(self) -> str:
@@ -38,7 +41,16 @@ class Measure:
         """The value as a reader sees it; a dash where there is none."""
         if value is None or math.isnan(value):
             return "–"
-        return "∞" if math.isinf(value) else f"{value:.{self.decimals}f}"
+        return "∞" if math.isinf(value) else f"{value * self.factor:.{self.decimals}f}"
+
+    def interval(self, ends: Sequence[float]) -> str:
+        """Both ends of an interval."""
+        return f"{self.text(ends[0])} to {self.text(ends[1])}"
+
+    def signed(self, difference: float) -> str:
+        """A difference as a reader sees it, with its sign."""
+        rounded = round(difference * self.factor, self.decimals)
+        return "–" if math.isnan(rounded) else f"{rounded:+.{self.decimals}f}" if rounded else "0"
 
 
 TITLES = {

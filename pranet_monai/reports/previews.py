@@ -15,6 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from .views import View
@@ -33,6 +34,7 @@ MARGIN = 0.35  # of the organs' extent, shown around them on each side
 MIN_MARGIN_MM = 15.0
 FILL_OPACITY = 0.28
 EXPERT_COLOR, EXPERT_WIDTH = "white", 0.9
+OUTLINE = withStroke(linewidth=2, foreground="black")  # keeps letters readable on bright fat
 AIR_HU = -500.0  # a volume that reaches below this is CT in Hounsfield units
 SOFT_TISSUE_HU = (40.0, 400.0)
 
@@ -132,7 +134,12 @@ class Panels:
     @staticmethod
     def label(axes: Axes, text: str, view: View | None) -> None:
         """Write the slice number, and where a view is given the patient's sides, into a panel."""
-        style: dict[str, Any] = {"transform": axes.transAxes, "color": "white", "fontsize": 8}
+        style: dict[str, Any] = {
+            "transform": axes.transAxes,
+            "color": "white",
+            "fontsize": 8,
+            "path_effects": [OUTLINE],
+        }
         axes.text(0.02, 0.02, text, va="bottom", **style)
         if view is not None:
             axes.text(0.02, 0.5, view.left, va="center", weight="bold", **style)

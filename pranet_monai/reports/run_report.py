@@ -19,6 +19,8 @@ from ..metrics import case_metrics, summarise
 from ..metrics.masks import MissedPolicy
 from ..metrics.paper import PAPER_VOLUME_NOTE, paper_case_metrics, summarise_paper
 from ..metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
+from .cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
+from .cardiac_page import write_patient_pages
 from .definitions import definitions
 from .page import write_page
 from .previews import draw_preview
@@ -53,6 +55,7 @@ class RunReport:
         protocol: "paper" adds the papers' numbers, faults included, under names of their own.
         window: centre and width of the previews' grey scale; chosen from the image where ``None``.
         previews: draw a picture per case.
+        dataset_dir: folder that the names of the cases are relative to; ACDC keeps there which frame is ED and ES.
         resume: keep the rows of an earlier run in the same folder, save those of failed cases.
 
     Raises:
@@ -70,6 +73,7 @@ class RunReport:
         protocol: Literal["paper"] | None = None,
         window: tuple[float, float] | None = None,
         previews: bool = True,
+        dataset_dir: str | Path | None = None,
         resume: bool = False,
     ) -> None:
         self.folder = Path(output_dir) / "report"
@@ -83,6 +87,7 @@ class RunReport:
         self.metric_options: dict[str, Any] = {"definition": definition, "tolerance_mm": tolerance_mm, "missed": missed}
         self.window = window
         self.previews = previews
+        self.dataset_dir = None if dataset_dir is None else Path(dataset_dir).expanduser()
         self._cases: dict[str, Row] = {}
         self._metrics: dict[str, list[Row]] = {}
         self._started = datetime.now(timezone.utc)
@@ -151,6 +156,8 @@ class RunReport:
     def finish(self, run_info: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write ``summary.json`` (where references were given), ``run.json`` and ``index.html``.
 
+        A label map of the heart's chambers adds ``cardiac.csv`` and a page per patient.
+
         Args:
             run_info: what the caller knows of the run: ``options``, ``weights`` (a path, recorded with its hash) ...
 
@@ -169,8 +176,18 @@ class RunReport:
             write_json(self.folder / "summary.json", summary)
         run = self._run_record(dict(run_info or {}), counts)
         write_json(self.folder / "run.json", run)
-        write_page(self.folder, self.label_map, list(self._cases.values()), rows, summary, run)
+        cardiac = self._write_cardiac(rows)
+        write_page(self.folder, self.label_map, list(self._cases.values()), rows, summary, run, cardiac)
         return {"report": str(self.folder), "cases": counts, "summary": summary}
+
+    def _write_cardiac(self, metrics: list[Row]) -> list[Row]:
+        if not set(ORGANS.values()) <= set(self.label_map.organs):
+            return []
+        rows = cardiac_rows(self._cases.values(), metrics, self.dataset_dir)
+        if rows:
+            write_csv(self.folder / "cardiac.csv", rows, CARDIAC_COLUMNS)
+            write_patient_pages(self.folder, rows)
+        return rows
 
     def preview_path(self, case: str) -> Path:
         """Where the picture of a case lies."""
@@ -178,12 +195,13 @@ class RunReport:
 
     def _prepare_folder(self, resume: bool) -> None:
         tables = [self.folder / "cases.csv", self.folder / "metrics.csv"]
-        stale = [self.folder / name for name in ("summary.json", "run.json", "index.html")]
+        stale = [self.folder / name for name in ("summary.json", "run.json", "index.html", "cardiac.csv")]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not resume:  # nothing of an earlier run may stand beside the rows of this one
                 stale += tables
                 shutil.rmtree(self.folder / "previews", ignore_errors=True)
+            shutil.rmtree(self.folder / "patients", ignore_errors=True)
             for path in stale:
                 path.unlink(missing_ok=True)
             self._cases = {row["case"]: row for row in read_csv(tables[0]) if row["status"] != "failed"}

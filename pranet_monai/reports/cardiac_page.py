@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page's section of cardiac indices, and one page per patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from .cardiac import agreement
+from .case_table import picture
+from .markup import Markup, element, join
+from .measures import Measure
+from .shell import Section, page_shell, table
+from .tables import Row, write_atomically
+
+__all__ = ["cardiac_section", "write_patient_pages"]
+
+INDICES = [
+    Measure("lv_edv_ml", "LV EDV", "ml", 0, None),
+    Measure("lv_esv_ml", "LV ESV", "ml", 0, None),
+    Measure("lv_ef", "LV EF", "%", 0, None, factor=100),
+    Measure("rv_edv_ml", "RV EDV", "ml", 0, None),
+    Measure("rv_esv_ml", "RV ESV", "ml", 0, None),
+    Measure("rv_ef", "RV EF", "%", 0, None, factor=100),
+    Measure("myo_mass_g", "Myocardial mass", "g", 0, None),
+]
+LONG_NAMES = {
+    "lv": "left ventricle", "rv": "right ventricle",
+    "edv": "end-diastolic volume", "esv": "end-systolic volume", "ef": "ejection fraction",
+}  # fmt: skip
+
+
+def cardiac_section(rows: Sequence[Row]) -> Section | None:
+    """A table of all patients, the expert's values below ours, and the agreement of both.
+
+    Args:
+        rows: of ``cardiac.csv``; without rows there is no section.
+    """
+    if not rows:
+        return None
+    body = []
+    for row in rows:
+        link = element("a", row["patient"], href=f"patients/{quote(row['patient'])}.html")
+        body.append(element("tr", element("th", link, scope="row"), *(_cell(row, index) for index in INDICES)))
+    limits = agreement(rows)
+    note = "Volumes by counting voxels; mass of the wall at end-diastole at 1.05 g/ml."
+    note += " Red: no cavity was found at end-systole."
+    note += " Small: from the expert's masks." if limits else ""
+    headings = ["Patient", *(index.heading for index in INDICES)]
+    parts = [element("p", note, class_="quiet"), table(headings, body)]
+    if limits:
+        parts += [element("h3", "Agreement with the expert"), _agreement_table(limits)]
+    return Section("cardiac", "Cardiac indices", join(*parts))
+
+
+def write_patient_pages(folder: Path, rows: Sequence[Row]) -> None:
+    """Write ``patients/<patient>.html``: indices, and the pictures of both phases.
+
+    Args:
+        folder: the report, with its ``previews``.
+        rows: of ``cardiac.csv``.
+    """
+    for row in rows:
+        has_expert = row.get("reference_lv_edv_ml") is not None
+        body = join(
+            element("h1", f"Cardiac indices: {row['patient']}"),
+            element("p", f"End-diastole: {row['ed_case']}; end-systole: {row['es_case']} (by {row['phases']}).",
+                    class_="quiet"),
+            _patient_table(row, has_expert),
+            *(
+                join(element("h2", title), picture(folder, row[key]))
+                for title, key in (("End-diastole", "ed_case"), ("End-systole", "es_case"))
+            ),
+        )  # fmt: skip
+        write_atomically(folder / "patients" / f"{row['patient']}.html", page_shell(f"{row['patient']}", body))
+
+
+def _patient_table(row: Row, has_expert: bool) -> Markup:
+    headings = ["Index", "Prediction", *(["Expert", "Difference"] if has_expert else [])]
+    rows = []
+    for index in INDICES:
+        ours, expert = row.get(index.key), row.get(f"reference_{index.key}")
+        cells = [index.text(ours)]
+        if has_expert:
+            difference = "–" if ours is None or expert is None else index.signed(ours - expert)
+            cells += [index.text(expert), difference]
+        rows.append(element("tr", element("th", _long_name(index), scope="row"), *(element("td", c) for c in cells)))
+    return element("div", table(headings, rows), class_="narrow")
+
+
+def _long_name(index: Measure) -> str:
+    side, _, rest = index.key.partition("_")
+    name = LONG_NAMES.get(rest.split("_")[0])
+    return f"{LONG_NAMES[side].capitalize()}, {name} ({index.title}), {index.unit}" if name else index.heading
+
+
+def _cell(row: Row, index: Measure) -> Markup:
+    expert = row.get(f"reference_{index.key}")
+    return element(
+        "td", index.text(row.get(index.key)), element("small", index.text(expert)) if expert is not None else ""
+    )
+
+
+def _agreement_table(limits: Mapping[str, Mapping[str, float]]) -> Markup:
+    rows = []
+    for index in INDICES:
+        if index.key in limits:
+            found = limits[index.key]
+            interval = f"{index.signed(found['low'])} to {index.signed(found['high'])}"
+            cells = [f"{found['n']:.0f}", index.signed(found["bias"]), interval]
+            rows.append(element("tr", element("th", index.heading, scope="row"), *(element("td", c) for c in cells)))
+    headings = ["Index", "Patients", "Mean difference", "95 % limits of agreement"]
+    return element("div", table(headings, rows), class_="narrow")
