@@ -165,7 +165,9 @@ def test_every_case_has_its_rows_and_no_half_file_is_left(mixed_run: tuple[Path,
     rows = rows_of(output)
     frames = {"cine_frame01", "cine_frame02"}
     assert rows.keys() == (GOOD.keys() - {"cine"}) | frames | BAD.keys()
-    masks = {str(path.relative_to(output)) for path in output.rglob("*") if "report" not in path.parts and path.is_file()}
+    masks = {
+        str(path.relative_to(output)) for path in output.rglob("*") if "report" not in path.parts and path.is_file()
+    }
     assert masks == {f"{case}_seg.nii.gz" for case in GOOD}
 
 
