@@ -101,7 +101,7 @@ def _list_files(root: Path, output_dir: str | Path | None) -> tuple[Path, list[P
 def _walk(root: Path, output_dir: Path | None) -> Iterator[Path]:
     """All files below the root, without hidden ones and without what runs of ours have written."""
     seen: set[Path] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=_refuse_folder):
         here = Path(folder)
         real = here.resolve()
         is_output = here != root and (real == output_dir or (here / _RUN_OUTPUT).is_file())
@@ -111,6 +111,12 @@ def _walk(root: Path, output_dir: Path | None) -> Iterator[Path]:
         seen.add(real)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (here / name for name in names if not name.startswith("."))
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UsageError(
+        f"{error.filename}: found that this folder can't be listed ({error.strerror}); fix: its permissions"
+    )
 
 
 def _kinds() -> str:

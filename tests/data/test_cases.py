@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,20 @@ def test_wrong_folders_say_what_is_there(tmp_path: Path) -> None:
         find_cases(tmp_path / "s1.dcm")
     with pytest.raises(UsageError, match="labels='all': allowed are"):
         find_cases(tmp_path, labels="all")  # type: ignore[arg-type]
+
+
+def test_folder_that_cannot_be_listed_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a.nii", "locked/b.nii")
+    scan = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(UsageError, match=r"locked: found that this folder can't be listed \(Permission denied\)"):
+        find_cases(tmp_path)
 
 
 def test_masks_keep_the_folder_structure() -> None:

@@ -66,6 +66,19 @@ def test_mask_has_the_images_grid_and_header(tmp_path: Path, shape: tuple[int, .
     assert (mask.header["cal_min"], mask.header["cal_max"]) == (0, 0)
 
 
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 2), (3, 4)])
+def test_whichever_form_places_the_image_places_the_mask(tmp_path: Path, codes: tuple[int, int]) -> None:
+    """Files without any form stand where their voxel sizes put them; viewers must find the mask there too."""
+    image = write_image(tmp_path / "x.nii.gz")
+    image.header["qform_code"], image.header["sform_code"] = codes
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), tmp_path / "x.nii.gz")
+    image = nib.load(tmp_path / "x.nii.gz")
+    mask = nib.load(save_mask(tmp_path / "x.nii.gz", tmp_path / "out"))
+    assert (int(mask.header["qform_code"]), int(mask.header["sform_code"])) == codes
+    assert np.array_equal(mask.affine, image.affine)
+    assert np.array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj))
+
+
 def test_scale_on_disk_is_one_and_zero(tmp_path: Path) -> None:
     """nibabel hides these two bytes of the header from its users, other readers don't."""
     write_image(tmp_path / "x.nii.gz")
