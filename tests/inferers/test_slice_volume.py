@@ -155,7 +155,7 @@ ORIENTATIONS = [
 ]
 
 
-def reoriented(image: MetaTensor, codes: tuple[str, ...]) -> MetaTensor:
+def reoriented(image: MetaTensor, codes: tuple[str, ...]) -> Any:
     """The same anatomy ``(1, C, H, W, D)`` in RAS, stored in another axis order."""
     return Orientationd("x", axcodes="".join(codes))({"x": image[0]})["x"][None]
 
@@ -284,7 +284,8 @@ def test_channels_last_changes_the_layout_only(network: nn.Module) -> None:
     inputs = volume(1, 1, 16, 16, 2)
     expected = SliceVolumeInferer(output="logits")(inputs, network)
     logits = SliceVolumeInferer(output="logits", channels_last=True)(inputs, network)
-    assert network.body[2].weight.is_contiguous(memory_format=torch.channels_last)
+    weights = [value for value in network.parameters() if value.ndim == 4]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
