@@ -9,8 +9,8 @@ weights in float32.
 
 Time: the two methods take turns on blocks of slices, so that other work on the machine meets both; the ratios are those
 of the medians, of wall time and of processor time (all threads; the steadier one on a busy machine, where
-OMP_WAIT_POLICY=passive keeps waiting threads from counting). Memory: one more run of each over the whole volume in a process of its own, and how far its resident
-memory rises meanwhile (from /proc, so on Linux only).
+OMP_WAIT_POLICY=passive keeps waiting threads from counting). Memory: one more run of each over the whole volume in a
+process of its own, and how far its resident memory rises meanwhile (from /proc, so on Linux only).
 Exit code 1 when more than 1 voxel in 10⁵ has another label.
 """
 
@@ -178,9 +178,8 @@ def main() -> int:
         print(f"memory {peak:.0f} MiB at peak, {peak - before:.0f} of it by inference")
     wall, processor = medians[0] / medians[1]
     turns = sorted(slow[0] / fast[0] for slow, fast in zip(*times.values()))
-    print(
-        f"{wall:.2f} times as fast (turns: {turns[0]:.2f} to {turns[-1]:.2f}), {processor:.2f} times less processor time"
-    )
+    print(f"wall time: {wall:.2f} times as fast (turns: {turns[0]:.2f} to {turns[-1]:.2f})")
+    print(f"processor time: {processor:.2f} times less")
     print(f"peak resident memory: {peaks[1] / peaks[0]:.2f} of the loop's")
     return int(difference > ALLOWED_DIFFERENCE)
 
