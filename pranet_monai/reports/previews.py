@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from PIL import Image
+from scipy.ndimage import find_objects
 
 from .views import View
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ..data.labels import LabelMap
 
 __all__ = ["draw_preview", "organ_color"]
+
+Box = tuple[slice, ...]
 
 COLUMNS, MAX_SLICES = 4, 12
 PANEL_INCHES, TITLE_INCHES, LEGEND_ROW_INCHES, DPI = 2.5, 0.36, 0.2, 90
@@ -70,11 +73,12 @@ def draw_preview(
     """
     view = View.of(prediction.shape, affine)
     masks = [view.apply(mask) for mask in (prediction, reference) if mask is not None]
-    crop = _region(masks, label_map, view.spacing)
+    boxes = _boxes(masks, label_map)
+    crop = _region(list(boxes.values()), masks[0].shape, view.spacing)
     count = masks[0].shape[2]
     shown = _spread(crop[2])
     picture = _grey(view.apply(image)[crop[:2]][:, :, shown], window) if image is not None else None
-    organs = [organ for organ, indices in label_map.organs.items() if any(np.isin(m, indices).any() for m in masks)]
+    organs = list(boxes)
 
     height, width = masks[0][crop[:2]].shape[:2]
     legend = _legend(label_map, organs, notes or {}, reference is not None)
@@ -169,19 +173,33 @@ def _palette(colors: list[tuple[float, float, float]], greys: int) -> np.ndarray
     return (np.concatenate(tones)[:256] * 255).round().astype(np.uint8)
 
 
-def _region(masks: list[np.ndarray], label_map: LabelMap, spacing: tuple[float, float, float]) -> tuple[slice, ...]:
+def _boxes(masks: list[np.ndarray], label_map: LabelMap) -> dict[str, Box]:
+    """The box around each organ that any of the masks holds, found in one pass per mask."""
+    found = [find_objects(np.asarray(mask, dtype=np.uint8)) for mask in masks]
+    boxes = {}
+    for organ, indices in label_map.organs.items():
+        parts = [labels[index - 1] for labels in found for index in indices if index <= len(labels)]
+        held = [part for part in parts if part is not None]
+        if held:
+            boxes[organ] = _around(held)
+    return boxes
+
+
+def _around(boxes: list[Box]) -> Box:
+    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
+
+
+def _region(boxes: list[Box], shape: tuple[int, ...], spacing: tuple[float, float, float]) -> Box:
     """Rows and columns around the organs with a margin, and the slices that hold them; everything where none does."""
-    indices = sorted({index for organ in label_map.organs.values() for index in organ})
-    inside = np.logical_or.reduce([np.isin(mask, indices) for mask in masks])
-    if not inside.any():
-        return tuple(slice(0, size) for size in inside.shape)
-    region = []
-    for axis, size in enumerate(inside.shape):
-        held = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-        first, last = int(held[0]), int(held[-1]) + 1
-        margin = 0 if axis == 2 else round(max(MARGIN * (last - first), MIN_MARGIN_MM / spacing[axis]))
-        region.append(slice(max(0, first - margin), min(size, last + margin)))
-    return tuple(region)
+    if not boxes:
+        return tuple(slice(0, size) for size in shape)
+    rows, columns, slices = _around(boxes)
+    return (*(_widened(span, size, mm) for span, size, mm in zip((rows, columns), shape, spacing)), slices)
+
+
+def _widened(span: slice, size: int, spacing: float) -> slice:
+    margin = round(max(MARGIN * (span.stop - span.start), MIN_MARGIN_MM / spacing))
+    return slice(max(0, span.start - margin), min(size, span.stop + margin))
 
 
 def _spread(span: slice) -> list[int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -152,6 +153,31 @@ class RunReport:
             self.add_case(case, np.asarray(volume.dataobj), volume.affine)
         former = self._cases.get(case, {"case": case})
         self._record({**former, "status": "skipped", "reason": KEPT})
+
+    def absorb(self, folder: Path) -> None:
+        """Take over the rows and pictures of a report on other cases of the same run, and remove its folder.
+
+        A run on several devices has a report per process until it ends.
+
+        Args:
+            folder: the ``report`` folder of another process.
+        """
+        metrics: dict[str, list[Row]] = {}
+        for row in read_csv(folder / "metrics.csv"):
+            metrics.setdefault(row["case"], []).append(row)
+        for row in read_csv(folder / "cases.csv"):
+            case = row["case"]
+            if row["status"] == "skipped" and case in self._cases:  # our row knows more than a mask measured again
+                self.skip(case)
+                continue
+            preview = folder / "previews" / f"{case}.png"
+            if preview.is_file():
+                self.preview_path(case).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(preview, self.preview_path(case))
+            if case in metrics:
+                self._metrics[case] = metrics[case]
+            self._record(row | {"reason": row["reason"] or ""})
+        shutil.rmtree(folder)
 
     def finish(self, run_info: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write ``summary.json`` (where references were given), ``run.json`` and ``index.html``.
