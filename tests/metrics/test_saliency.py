@@ -74,6 +74,11 @@ def test_s_measure_by_hand() -> None:
     assert s_measure(prediction, reference) == pytest.approx(0.5 * objects + 0.5 * region)
 
 
+def test_s_measure_is_never_negative() -> None:
+    _, reference = grey_pair(1)
+    assert s_measure(1.0 - reference, reference) == 0  # objects 0, regions below 0
+
+
 def test_without_foreground_or_background() -> None:
     prediction = np.full((4, 5), 0.25)
     nothing, everything = np.zeros((4, 5), bool), np.ones((4, 5), bool)
