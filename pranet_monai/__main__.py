@@ -18,6 +18,8 @@ COMMANDS = {
     "evaluate": ("evaluate", "measure masks of any origin against expert labels"),
     "compare": ("compare", "test whether two evaluations of the same cases differ"),
     "build-bundles": ("build_bundles", "write the bundles' configs from their fragments"),
+    "import-checkpoint": ("import_checkpoint", "turn the authors' checkpoint into a bundle's weights"),
+    "info": ("info", "list networks and backbones with sizes, checkpoints and licences"),
     "pack": ("pack", "make one zip of a bundle that runs where this package isn't installed"),
 }
 

@@ -30,6 +30,7 @@ from pranet_monai.errors import UsageError
 
 __all__ = ["add_arguments", "build_bundle", "find_bundles", "run"]
 
+BUNDLES = Path("bundles")  # where commands look for bundles, from the folder they are called in
 SHARED = "_shared"
 WHOLE = re.compile(r"\$\{(\w+)\}")
 SPREAD = re.compile(r"\.\.\.\$\{(\w+)\}")
@@ -140,7 +141,7 @@ def find_bundles(root: Path) -> list[Path]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``build-bundles``."""
-    parser.add_argument("root", nargs="?", type=Path, default=Path("bundles"), help="folder of bundles (%(default)s)")
+    parser.add_argument("root", nargs="?", type=Path, default=BUNDLES, help="folder of bundles (%(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not up to date")
 
 

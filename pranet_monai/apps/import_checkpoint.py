@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the authors' checkpoint into weights of ours: recognised, strictly checked, and put into a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import torch
+import yaml
+from monai.bundle import ConfigParser
+from torch import nn
+
+from pranet_monai.apps.build_bundles import BUNDLES
+from pranet_monai.apps.model_card import WEIGHTS, large_files
+from pranet_monai.errors import UsageError
+from pranet_monai.networks.checkpoints import LoadReport, load_official_checkpoint
+from pranet_monai.networks.identify import CheckpointIdentity, identify_checkpoint
+
+__all__ = ["add_arguments", "import_checkpoint", "run"]
+
+
+def import_checkpoint(
+    checkpoint: str | Path, bundle: str | Path | None = None, output: str | Path | None = None
+) -> tuple[CheckpointIdentity, LoadReport, Path | None]:
+    """Recognise a checkpoint with the original code's key names, load it strictly and save it under our names.
+
+    Args:
+        checkpoint: the authors' file.
+        bundle: folder of the bundle whose ``models/model.pt`` it becomes; it must fit the bundle's ``network_def``.
+        output: file to write instead, for no bundle. With neither, nothing is written.
+
+    Returns:
+        What network it is, what was loaded, and the file written, if any.
+
+    Raises:
+        UsageError: the file is missing, is no checkpoint of a known network, or doesn't fit the bundle's network.
+    """
+    folder = None if bundle is None else _bundle_folder(bundle)
+    network, identity, report = _load(checkpoint, folder)
+    target = folder / WEIGHTS if folder else output and Path(output)
+    if target:
+        _save(network, target)
+    if folder:  # the bundle refuses weights of another hash than it states
+        (folder / "large_files.yml").write_text(yaml.safe_dump(large_files(folder), sort_keys=False), encoding="utf-8")
+    return identity, report, target or None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``import-checkpoint``."""
+    parser.add_argument("checkpoint", type=Path, metavar="FILE", help="the authors' checkpoint, such as RES-V2.pth")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--bundle", type=Path, help="bundle (folder, or its name in bundles) that gets the weights")
+    target.add_argument("--output", type=Path, help="file for the weights under our names")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Imports the checkpoint and says what it is, what was dropped and what was written."""
+    identity, report, target = import_checkpoint(args.checkpoint, args.bundle, args.output)
+    print(f"{args.checkpoint} is {_call(identity)}")
+    print(report)
+    print(f"written: {target}" if target else "nothing written; name a --bundle or an --output file")
+    if args.output is not None:
+        definition = {"_target_": f"pranet_monai.networks.nets.{identity.network}", **identity.arguments}
+        print(f"a bundle takes it with --network_def '{json.dumps(definition)}'")
+    return 0
+
+
+def _call(identity: CheckpointIdentity) -> str:
+    arguments = ", ".join(f"{name}={value!r}" for name, value in identity.arguments.items())
+    return f"{identity.network}({arguments})"
+
+
+def _bundle_folder(bundle: str | Path) -> Path:
+    for folder in (Path(bundle), BUNDLES / bundle):
+        if (folder / "configs" / "inference.json").is_file():
+            return folder
+    known = ", ".join(sorted(path.parent.parent.name for path in BUNDLES.glob("*/configs/inference.json")))
+    raise UsageError(f"{bundle} is no bundle: it has no configs/inference.json; here are {known or 'none'}")
+
+
+def _load(checkpoint: str | Path, folder: Path | None) -> tuple[nn.Module, CheckpointIdentity, LoadReport]:
+    """The bundle's network, or without a bundle the checkpoint's own, with the checkpoint's weights."""
+    identity, wanted = None, ""
+    try:
+        identity = identify_checkpoint(checkpoint)
+        if folder is None:
+            network = identity.build()
+        else:
+            config = ConfigParser()
+            config.read_config(folder / "configs" / "inference.json")
+            wanted = f"{folder} has network_def {json.dumps(config['network_def'])}"
+            network = config.get_parsed_content("network_def")
+        return network, identity, load_official_checkpoint(network, checkpoint)
+    except (ValueError, FileNotFoundError) as error:
+        found = f"{checkpoint} is {_call(identity)}, but {wanted}.\n" if identity else ""
+        raise UsageError(f"{found}{error}") from error
+
+
+def _save(network: nn.Module, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(network.state_dict(), temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
