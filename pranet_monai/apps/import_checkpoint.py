@@ -63,9 +63,12 @@ def run(args: argparse.Namespace) -> int:
     print(report)
     print(f"written: {target}" if target else "nothing written; name a --bundle or an --output file")
     if args.output is not None:
-        definition = {"_target_": f"pranet_monai.networks.nets.{identity.network}", **identity.arguments}
-        print(f"a bundle takes it with --network_def '{json.dumps(definition)}'")
+        print(f"a bundle takes it with --network_def '{_definition(identity)}'")
     return 0
+
+
+def _definition(identity: CheckpointIdentity) -> str:
+    return json.dumps({"_target_": f"pranet_monai.networks.nets.{identity.network}", **identity.arguments})
 
 
 def _call(identity: CheckpointIdentity) -> str:
@@ -95,8 +98,12 @@ def _load(checkpoint: str | Path, folder: Path | None) -> tuple[nn.Module, Check
             network = config.get_parsed_content("network_def")
         return network, identity, load_official_checkpoint(network, checkpoint)
     except (ValueError, FileNotFoundError) as error:
-        found = f"{checkpoint} is {_call(identity)}, but {wanted}.\n" if identity else ""
-        raise UsageError(f"{found}{error}") from error
+        if identity is None:
+            raise UsageError(str(error)) from error
+        raise UsageError(
+            f"{checkpoint} is {_call(identity)}, but {wanted}; fix: name a bundle of that network, or import it to an "
+            f"--output file and run the bundle with that file and --network_def '{_definition(identity)}'.\n{error}"
+        ) from error
 
 
 def _save(network: nn.Module, target: Path) -> None:

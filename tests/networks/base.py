@@ -104,7 +104,9 @@ class NetworkContract:
                 nn.init.normal_(parameter, std=0.1)
         maps = net.forward_stages(image(1))
         weights = torch.Generator().manual_seed(1)
-        sum((m * torch.randn(m.shape, generator=weights)).sum() for m in [*maps.foreground, *maps.background]).backward()
+        sum(
+            (m * torch.randn(m.shape, generator=weights)).sum() for m in [*maps.foreground, *maps.background]
+        ).backward()
         dead = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
         assert [name for name in dead if not re.search(self.inert, name)] == []
 

@@ -41,10 +41,9 @@ class _NormedFeatures(nn.Module):
         self.stem = model.stem
         self.stages = model.stages
         self.norm = model.norm
-        for module in self.modules():
-            if hasattr(
-                module, "fused_attn"
-            ):  # no gain on windows of 49 or 64 tokens, and torch can't export it to ONNX
+        # fused attention gains nothing on windows of 49 or 64 tokens, and torch can't export it to ONNX
+        for module in model.modules():
+            if hasattr(module, "fused_attn"):
                 module.fused_attn = False
 
     def forward(self, x: Tensor) -> List[Tensor]:
