@@ -26,7 +26,7 @@ from .definitions import definitions
 from .page import write_page
 from .previews import draw_preview
 from .run_info import environment, weights_record
-from .tables import Row, read_csv, write_atomically, write_csv, write_json
+from .tables import CaseTable, Row, read_csv, write_atomically, write_csv, write_json
 from .views import voxel_sizes
 
 __all__ = ["RunReport"]
@@ -89,16 +89,14 @@ class RunReport:
         self.window = window
         self.previews = previews
         self.dataset_dir = None if dataset_dir is None else Path(dataset_dir).expanduser()
-        self._cases: dict[str, Row] = {}
-        self._metrics: dict[str, list[Row]] = {}
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
-        self._prepare_folder(resume)
+        self._cases, self._metrics = self._open_tables(resume)
 
     @property
     def exit_code(self) -> int:
         """0 when every case is good, 1 when some failed."""
-        return int(any(row["status"] == "failed" for row in self._cases.values()))
+        return int(any(row["status"] == "failed" for row in self._cases.rows))
 
     def add_case(
         self,
@@ -127,17 +125,21 @@ class RunReport:
             legend = _legend_notes(organs)
             png = draw_preview(case, prediction, affine, self.label_map, image, reference, self.window, legend)
             write_atomically(self.preview_path(case), png)
-        if reference is not None:
-            self._metrics[case] = [{"case": case, **organ} for organ in organs]
+        # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
+        if reference is None:
+            self._metrics.drop([case])
+        else:
+            self._metrics.put(case, [{"case": case, **organ} for organ in organs])
         row: Row = {"case": case, "status": "ok", "reason": "", "seconds": seconds}
-        self._record(row | {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in ORGAN_COLUMNS})
+        row |= {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in ORGAN_COLUMNS}
+        self._cases.put(case, [row])
 
     def add_failure(self, case: str, reason: str | Exception) -> None:
         """Record a case that couldn't be processed, with a reason that a person can act on."""
-        self._metrics.pop(case, None)
+        self._metrics.drop([case])
         self.preview_path(case).unlink(missing_ok=True)
         reason = " ".join(str(reason).split()) or type(reason).__name__
-        self._record({"case": case, "status": "failed", "reason": reason, "seconds": None})
+        self._cases.put(case, [{"case": case, "status": "failed", "reason": reason}])
 
     def skip(self, case: str, mask: str | Path | None = None) -> None:
         """Record a case that an earlier run has finished.
@@ -151,8 +153,8 @@ class RunReport:
         if case not in self._cases and mask is not None:
             volume = nib.Nifti1Image.from_filename(mask)
             self.add_case(case, np.asarray(volume.dataobj), volume.affine)
-        former = self._cases.get(case, {"case": case})
-        self._record({**former, "status": "skipped", "reason": KEPT})
+        former = self._cases[case][0] if case in self._cases else {"case": case}
+        self._cases.put(case, [{**former, "status": "skipped", "reason": KEPT}])
 
     def absorb(self, folder: Path) -> None:
         """Take over the rows and pictures of a report on other cases of the same run, and remove its folder.
@@ -162,9 +164,7 @@ class RunReport:
         Args:
             folder: the ``report`` folder of another process.
         """
-        metrics: dict[str, list[Row]] = {}
-        for row in read_csv(folder / "metrics.csv"):
-            metrics.setdefault(row["case"], []).append(row)
+        metrics = CaseTable(folder / "metrics.csv", self._metrics.columns)
         for row in read_csv(folder / "cases.csv"):
             case = row["case"]
             if row["status"] == "skipped" and case in self._cases:  # our row knows more than a mask measured again
@@ -175,8 +175,8 @@ class RunReport:
                 self.preview_path(case).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(preview, self.preview_path(case))
             if case in metrics:
-                self._metrics[case] = metrics[case]
-            self._record(row | {"reason": row["reason"] or ""})
+                self._metrics.put(case, metrics[case])
+            self._cases.put(case, [row])
         shutil.rmtree(folder)
 
     def finish(self, run_info: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -191,9 +191,9 @@ class RunReport:
             ``report`` (the folder), ``cases`` (count per status) and ``summary`` (or ``None``).
         """
         counts = dict.fromkeys(("ok", "failed", "skipped"), 0)
-        for row in self._cases.values():
+        for row in self._cases.rows:
             counts[row["status"]] += 1
-        rows = [row for case_rows in self._metrics.values() for row in case_rows]
+        rows = self._metrics.rows
         summary = None
         if rows:
             summary = {"definitions": definitions(**self.metric_options), **summarise(rows)}
@@ -203,13 +203,13 @@ class RunReport:
         run = self._run_record(dict(run_info or {}), counts)
         write_json(self.folder / "run.json", run)
         cardiac = self._write_cardiac(rows)
-        write_page(self.folder, self.label_map, list(self._cases.values()), rows, summary, run, cardiac)
+        write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac)
         return {"report": str(self.folder), "cases": counts, "summary": summary}
 
     def _write_cardiac(self, metrics: list[Row]) -> list[Row]:
         if not set(ORGANS.values()) <= set(self.label_map.organs):
             return []
-        rows = cardiac_rows(self._cases.values(), metrics, self.dataset_dir)
+        rows = cardiac_rows(self._cases.rows, metrics, self.dataset_dir)
         if rows:
             write_csv(self.folder / "cardiac.csv", rows, CARDIAC_COLUMNS)
             write_patient_pages(self.folder, rows)
@@ -219,26 +219,28 @@ class RunReport:
         """Where the picture of a case lies."""
         return self.folder / "previews" / f"{case}.png"
 
-    def _prepare_folder(self, resume: bool) -> None:
-        tables = [self.folder / "cases.csv", self.folder / "metrics.csv"]
-        stale = [self.folder / name for name in ("summary.json", "run.json", "index.html", "cardiac.csv")]
+    def _open_tables(self, resume: bool) -> tuple[CaseTable, CaseTable]:
+        """Cases and metrics; nothing of an earlier run may stand beside their rows but what they agree with."""
+        stale = ["summary.json", "run.json", "index.html", "cardiac.csv", "patients"]
+        stale += [] if resume else ["cases.csv", "metrics.csv", "previews"]
+        columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in ORGAN_COLUMNS]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not resume:  # nothing of an earlier run may stand beside the rows of this one
-                stale += tables
-                shutil.rmtree(self.folder / "previews", ignore_errors=True)
-            shutil.rmtree(self.folder / "patients", ignore_errors=True)
-            for path in stale:
-                path.unlink(missing_ok=True)
-            self._cases = {row["case"]: row for row in read_csv(tables[0]) if row["status"] != "failed"}
-            for row in read_csv(tables[1]):
-                self._metrics.setdefault(row["case"], []).append(row)
-            write_csv(tables[0], self._cases.values(), self._case_columns())
+            for path in (self.folder / name for name in stale):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            cases = CaseTable(self.folder / "cases.csv", CASE_COLUMNS + columns)
+            cases.drop([row["case"] for row in cases.rows if row["status"] == "failed"])
+            cases.write()
         except OSError as error:
             raise UsageError(
                 f"output folder {self.folder} can't be written ({error.strerror or error}); "
                 "choose a folder that you may write to"
             ) from error
+        paper = PAPER_COLUMNS if self.protocol == "paper" else []
+        return cases, CaseTable(self.folder / "metrics.csv", METRIC_COLUMNS + paper)
 
     def _measure(self, prediction: np.ndarray, affine: np.ndarray | None, reference: np.ndarray | None) -> list[Row]:
         spacing = voxel_sizes(np.eye(4) if affine is None else affine)
@@ -248,18 +250,6 @@ class RunReport:
             paper = paper_case_metrics(prediction, reference, organs)
             rows = [row | as_in_paper for row, as_in_paper in zip(rows, paper, strict=True)]
         return rows
-
-    def _record(self, row: Row) -> None:
-        self._cases[row["case"]] = row
-        # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
-        metrics = self.folder / "metrics.csv"
-        if self._metrics or metrics.exists():
-            rows = (row for case_rows in self._metrics.values() for row in case_rows)
-            write_csv(metrics, rows, METRIC_COLUMNS + (PAPER_COLUMNS if self.protocol == "paper" else []))
-        write_csv(self.folder / "cases.csv", self._cases.values(), self._case_columns())
-
-    def _case_columns(self) -> list[str]:
-        return CASE_COLUMNS + [f"{name}_{organ}" for organ in self.label_map.organs for name in ORGAN_COLUMNS]
 
     def _run_record(self, run_info: dict[str, Any], counts: Mapping[str, int]) -> Row:
         weights = run_info.pop("weights", None)
@@ -272,7 +262,7 @@ class RunReport:
             "weights": weights_record(weights) if isinstance(weights, (str, Path)) else weights,
             **environment(),
             **run_info,
-            "seconds_per_case": {case: row.get("seconds") for case, row in self._cases.items()},
+            "seconds_per_case": {row["case"]: row.get("seconds") for row in self._cases.rows},
         }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Row", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
+__all__ = ["CaseTable", "Row", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
 
 Row = dict[str, Any]
 
@@ -40,11 +40,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Write rows as CSV, atomically. A missing value, ``None`` or NaN is an empty cell; infinity is ``inf``."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, _lines([columns]) + _lines(_cells(rows, columns)))
 
 
 def read_csv(path: Path) -> list[Row]:
@@ -59,6 +55,57 @@ def read_csv(path: Path) -> list[Row]:
             {column: cell if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items()}
             for row in csv.DictReader(file)
         ]
+
+
+class CaseTable:
+    """Rows by case, and the CSV file that always holds all of them.
+
+    The file is replaced whole at each change, so that a killed run leaves every finished row. The text of the other
+    cases is kept for that: the rows of thousands of cases aren't formatted again for each new one.
+
+    Args:
+        path: of the file; its rows are taken over where it exists.
+        columns: of the file, ``case`` among them.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path = path
+        self.columns = list(columns)
+        self._rows: dict[str, list[Row]] = {}
+        self._text: dict[str, str] = {}
+        for row in read_csv(path):
+            self._rows.setdefault(row["case"], []).append(row)
+        for case, rows in self._rows.items():
+            self._text[case] = _lines(_cells(rows, self.columns))
+
+    def __contains__(self, case: str) -> bool:
+        return case in self._rows
+
+    def __getitem__(self, case: str) -> list[Row]:
+        return self._rows[case]
+
+    @property
+    def rows(self) -> list[Row]:
+        """All rows, in the order in which their cases came."""
+        return [row for rows in self._rows.values() for row in rows]
+
+    def put(self, case: str, rows: Sequence[Row]) -> None:
+        """Set the rows of a case and write the file."""
+        self._rows[case] = list(rows)
+        self._text[case] = _lines(_cells(rows, self.columns))
+        self.write()
+
+    def drop(self, cases: Sequence[str]) -> None:
+        """Remove cases, and write the file if there were any of them."""
+        known = [case for case in cases if case in self._rows]
+        for case in known:
+            del self._rows[case], self._text[case]
+        if known:
+            self.write()
+
+    def write(self) -> None:
+        """Write the file, if need be without rows."""
+        write_atomically(self.path, _lines([self.columns]) + "".join(self._text.values()))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -84,6 +131,16 @@ def strict_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _cells(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterable[list[str | int | float]]:
+    return ([_cell(row.get(column)) for column in columns] for row in rows)
+
+
+def _lines(cells: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(cells)
+    return buffer.getvalue()
 
 
 def _cell(value: Any) -> str | int | float:

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cells survive the way to disk and back; a table of cases is whole after each change."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pranet_monai.reports.tables import CaseTable, read_csv, strict_json, write_atomically, write_csv
+
+
+def test_values_come_back_as_they_were(tmp_path: Path) -> None:
+    row = {"case": "007", "n": 3, "x": 0.5, "flag": True, "none": None, "far": math.inf, "reason": 'a "b", c'}
+    write_csv(tmp_path / "t.csv", [row], list(row))
+    assert read_csv(tmp_path / "t.csv") == [row]
+
+
+def test_nan_is_an_empty_cell_and_numpy_is_plain(tmp_path: Path) -> None:
+    write_csv(tmp_path / "t.csv", [{"a": math.nan, "b": np.float32(0.25), "c": np.bool_(False)}], ["a", "b", "c"])
+    assert (tmp_path / "t.csv").read_text() == "a,b,c\n,0.25,false\n"
+
+
+def test_case_table_is_whole_after_each_change(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    table = CaseTable(path, ["case", "n"])
+    table.put("a", [{"case": "a", "n": 1}, {"case": "a", "n": 2}])
+    table.put("b", [{"case": "b", "n": 3}])
+    table.put("a", [{"case": "a", "n": 4}])
+    assert path.read_text() == "case,n\na,4\nb,3\n"
+    table.drop(["b", "unknown"])
+    assert path.read_text() == "case,n\na,4\n"
+    assert CaseTable(path, ["case", "n"])["a"] == [{"case": "a", "n": 4}]
+
+
+def test_failed_write_leaves_the_former_file_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    write_atomically(path, "former")
+    path.chmod(0o644)
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "half \ud800")
+    assert path.read_text() == "former"
+    assert [file.name for file in tmp_path.iterdir()] == ["t.txt"]
+
+
+def test_strict_json() -> None:
+    value = {"a": (np.int64(1), math.nan, -math.inf), 2: np.array([0.5]), "p": Path("x")}
+    assert strict_json(value) == {"a": [1, None, "-inf"], "2": [0.5], "p": "x"}
