@@ -186,7 +186,7 @@ def _paint_chest(canvas: _Slice, anatomy: _Anatomy, depth: float) -> None:
     canvas.paint(organs, LIVER)
     stomach = np.maximum(canvas.ellipse((62.0, 78.0 - 22 * low), 38.0, 18.0 + 20 * low, -0.35), lung + 2)
     canvas.paint(stomach, LIVER * 1.2)
-    canvas.paint(canvas.ellipse((66.0, 80.0 - 22 * low), 16.0 + 5 * low, 6.0 + 6 * low, -0.5), 190.0, opacity=0.6 * low)
+    canvas.paint(canvas.ellipse((78.0, 66.0 - 22 * low), 13.0, 4.0, 0.9), 0.8 * FAT)
     for vx, vy, radius in anatomy.vessels:
         distance = np.maximum(canvas.ellipse((vx, vy), radius * 1.5, radius, vx), lung + 6)
         canvas.paint(distance, 140.0, opacity=0.75)
@@ -219,13 +219,16 @@ def _paint_heart(canvas: _Slice, anatomy: _Anatomy, depth: float, phase: Phase) 
     rv_center = center + towards * (epicardium + 0.25 * rv_b * taper_rv)
     rv = (float(rv_center[0]), float(rv_center[1]))
 
-    if depth < base:  # above the valves: left atrium and the outflow of the right ventricle, neither labelled
-        canvas.paint(canvas.ellipse(middle, 34, 30), 0.4 * FAT)
-        canvas.paint(canvas.ellipse((middle[0] - 4, middle[1] + 14), 27, 17, 0.15), BLOOD * 0.95)
-        canvas.paint(canvas.ellipse((middle[0] - 9, middle[1] - 19), 17, 14, 0.4), BLOOD * 0.9)
+    if depth < base:  # above the valves: both atria and the root of the aorta in fat, none of them labelled
+        canvas.paint(canvas.ellipse((middle[0] - 14, middle[1]), 36, 27, 0.9), 0.75 * FAT)
+        canvas.paint(canvas.ellipse((middle[0] - 2, middle[1] + 17), 31, 15, 0.1), BLOOD * 0.95)
+        canvas.paint(canvas.ellipse((middle[0] - 30, middle[1] - 4), 15, 22, 0.3), BLOOD * 0.85)
+        canvas.paint(canvas.ellipse((middle[0] - 6, middle[1] - 14), 13, 12), BLOOD * 1.05)
     if taper_epi > 0:
         outline = canvas.ellipse(middle, epicardium + 5, epicardium + 5) + wobble
-        canvas.paint(np.minimum(outline, canvas.ellipse(rv, 44 * taper_rv + 5, 31 * taper_rv + 4, across)), 0.4 * FAT)
+        canvas.paint(
+            np.minimum(outline, canvas.ellipse(rv, rv_a * taper_rv + 5, rv_b * taper_rv + 5, across)), 0.4 * FAT
+        )
     if taper_rv > 0.15:
         a, b = rv_a * taper_rv, rv_b * taper_rv
         canvas.paint(canvas.ellipse(rv, a + 3, b + 3, across), MUSCLE * 1.1)
