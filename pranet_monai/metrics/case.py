@@ -52,7 +52,7 @@ def case_metrics(
         One row per organ: ``organ``, then with a reference ``dice``, ``iou``, ``hd95_mm``, ``assd_mm``, ``nsd``,
         ``reference_volume_ml``, ``reference_voxels`` and ``status`` ("ok", "missed", "false" or "both_empty", in which
         case the five metrics are NaN), and always ``volume_ml``, ``voxels`` and ``touches_border`` (the organ reaches
-        a face of the volume, so a part of it may lie outside).
+        a face of the volume, so a part of it may lie outside; the faces of a single slice are its sides alone).
 
     Raises:
         BadCaseError: when the grids differ, or a volume holds labels outside ``labels``.
@@ -108,7 +108,9 @@ class _Segmentation:
     def size(self, indices: Sequence[int], voxel_ml: float) -> dict[str, Any]:
         box = _around(self.boxes(indices))
         voxels = int(np.count_nonzero(self.mask(indices, box)))
-        touches = box is not None and any(s.start == 0 or s.stop == n for s, n in zip(box, self.labels.shape))
+        touches = box is not None and any(
+            n > 1 and (s.start == 0 or s.stop == n) for s, n in zip(box, self.labels.shape)
+        )
         return {"volume_ml": voxels * voxel_ml, "voxels": voxels, "touches_border": touches}
 
 

@@ -18,7 +18,7 @@ __all__ = ["CaseTable", "Row", "read_csv", "strict_json", "write_atomically", "w
 
 Row = dict[str, Any]
 
-DECIMALS = 6  # of a cell: a Dice to 1e-6, a volume to a cubic micrometre; keeps the table readable
+DIGITS = 9  # of a number in a cell: more than any measurement has, and no 0.30000000000000004
 TEXT_COLUMNS = frozenset({"case", "organ", "patient", "reason", "status"})  # a case named "007" stays "007"
 
 
@@ -150,7 +150,7 @@ def _cell(value: Any) -> str | int | float:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return round(value, DECIMALS) if isinstance(value, float) else value
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def _value(cell: str | None) -> Any:

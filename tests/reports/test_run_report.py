@@ -230,3 +230,9 @@ def test_output_that_is_a_file_is_wrong_use(tmp_path: Path) -> None:
 def test_unknown_label_map_is_wrong_use_and_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="acdc"):
         RunReport(tmp_path, "heart")
+
+
+def test_single_slice_touches_no_border_above_or_below(tmp_path: Path) -> None:
+    run = report(tmp_path)
+    run.add_case("a", block(3, 2, 5)[:, :, 1:2], AFFINE)
+    assert not read(tmp_path, "cases.csv").iloc[0]["touches_border_left_ventricle"]
