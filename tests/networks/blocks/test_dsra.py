@@ -24,7 +24,9 @@ def test_recorded_step(step: dict, suffix: str) -> None:
     plain, foreground, background = (
         torch.from_numpy(recipe.make_input(*step[name][:2])) for name in ("pf", "prev_fg", "prev_bg")
     )
-    gain = dsra_gain(resize(2 * foreground, plain), resize(2 * background, plain), "difference" if suffix else "softmax")
+    gain = dsra_gain(
+        resize(2 * foreground, plain), resize(2 * background, plain), "difference" if suffix else "softmax"
+    )
     expected = RECORDED[step["key"] + suffix]
     assert np.abs((plain + plain * gain).numpy() - expected).max() <= TOLERANCE * expected.std()
 
