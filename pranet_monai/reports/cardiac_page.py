@@ -97,9 +97,9 @@ def _long_name(index: Measure) -> str:
 
 def _cell(row: Row, index: Measure) -> Markup:
     expert = row.get(f"reference_{index.key}")
-    return element(
-        "td", index.text(row.get(index.key)), element("small", index.text(expert)) if expert is not None else ""
-    )
+    small = element("small", index.text(expert)) if expert is not None else ""
+    no_cavity = index.key.endswith("_ef") and row[index.key.replace("_ef", "_esv_ml")] == 0
+    return element("td", index.text(row.get(index.key)), small, class_="bad" if no_cavity else None)
 
 
 def _agreement_table(limits: Mapping[str, Mapping[str, float]]) -> Markup:

@@ -43,6 +43,16 @@ def test_indices_of_a_patient_by_hand(tmp_path: Path) -> None:
     assert 'href="patients/p1.html"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
 
 
+def test_ejection_fraction_without_a_cavity_is_marked(tmp_path: Path) -> None:
+    report = RunReport(tmp_path, "acdc", previews=False)
+    report.add_case("p1_ED", heart(200, 100, 150), AFFINE)
+    report.add_case("p1_ES", heart(0, 60, 160), AFFINE)
+    report.finish()
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert '<td class="bad">100</td>' in page
+    assert "<td>40</td>" in page
+
+
 def test_other_label_maps_have_no_cardiac_report(tmp_path: Path) -> None:
     report = RunReport(tmp_path, "hippocampus", previews=False)
     for case in ("p1_ED", "p1_ES"):
