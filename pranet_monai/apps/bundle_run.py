@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,16 +58,20 @@ def run_cases(evaluator: CaseEvaluator) -> None:
         evaluator.run()
 
 
-def finish_run(report: RunReport, run_info: Mapping[str, Any]) -> None:
+def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[str | Path] = ()) -> None:
     """Writes the end of the report, and says where it is.
 
     Args:
         report: of the run.
         run_info: what ``run.json`` should keep of it.
+        parts: output folders of further processes of the run, made for their reports alone; they are removed.
 
     Raises:
         SystemExit: with code 1 where cases failed.
     """
+    for part in parts:
+        report.absorb(Path(part) / "report")
+        Path(part).rmdir()
     done = report.finish(run_info)
     counts = ", ".join(f"{number} {status}" for status, number in done["cases"].items())
     print(f"{counts}; report: {Path(done['report']) / 'index.html'}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ignite import distributed as idist
 from ignite.engine import Engine, Events
 
 from pranet_monai.errors import UsageError
@@ -33,7 +34,7 @@ class TrainingState:
         self, path: str | Path, objects: Mapping[str, Any], validator: Engine | None = None, resume: bool = False
     ) -> None:
         self.path = Path(path)
-        self.objects = dict(objects)
+        self.objects = {name: _unwrapped(item) for name, item in objects.items()}
         self.validator = validator
         self.resume = resume
 
@@ -44,7 +45,9 @@ class TrainingState:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine) -> None:
-        """Write the file."""
+        """Write the file; of several processes only the first does."""
+        if idist.get_rank() > 0:
+            return
         state: dict[str, Any] = {name: item.state_dict() for name, item in self.objects.items()}
         state["epoch"] = engine.state.epoch
         if self.validator is not None:
@@ -77,3 +80,8 @@ class TrainingState:
             self.validator.state.best_metric, self.validator.state.best_metric_epoch = state["best"]
         engine.state.epoch = epoch
         engine.state.iteration = epoch * (length or 0)
+
+
+def _unwrapped(item: Any) -> Any:
+    """The network inside DistributedDataParallel, so that one GPU can go on with what several began."""
+    return item.module if isinstance(item, torch.nn.parallel.DistributedDataParallel) else item

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -48,7 +49,9 @@ class TrainingCurve:
         self._score = (name, float(validator.state.metrics[name]))
 
     def write(self, engine: Engine) -> None:
-        """Add this epoch's row to the table and draw the picture anew."""
+        """Add this epoch's row to the table and draw the picture anew; of several processes only the first does."""
+        if idist.get_rank() > 0:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "curve.csv"
         row: dict[str, float] = {
