@@ -61,19 +61,20 @@ def patient_of(case: str, patients: list[str]) -> str | None:
     return found[0] if found else None
 
 
-def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str) -> list[Mapping[str, Any]]:
-    """The cases whose patients are in one part of a split, for training.
+def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str | Sequence[str]) -> list[Mapping[str, Any]]:
+    """The cases whose patients are in one part of a split, or in one of several (the folds to train on), for training.
 
     Args:
         cases: what :func:`~pranet_monai.data.cases.find_cases` gives; cases of other patients are left out.
         name: of the split, see :func:`load_split`.
-        part: of the split.
+        part: of the split, or several.
 
     Raises:
         UsageError: a patient of this part has no case, or one of its cases can't be used: training on less than the
             split says would give scores of another experiment.
     """
-    patients = load_split(name, part)
+    parts = [part] if isinstance(part, str) else part
+    patients = [patient for one in parts for patient in load_split(name, one)]
     chosen = [(patient_of(case["case"], patients), case) for case in cases]
     unusable = [f"{case['case']}: {case['error']}" for patient, case in chosen if patient and "error" in case]
     if unusable:

@@ -67,7 +67,9 @@ class TrainingState:
         state = torch.load(self.path, map_location="cpu", weights_only=True)
         missing = [name for name in self.objects if name not in state]
         if missing:
-            raise UsageError(f"{self.path}: holds {', '.join(state)}; {', '.join(missing)} is missing. Start without resume.")
+            raise UsageError(
+                f"{self.path}: holds {', '.join(state)}; {', '.join(missing)} is missing. Start without resume."
+            )
         epoch, length = int(state["epoch"]), engine.state.epoch_length
         if epoch >= (engine.state.max_epochs or 0):
             raise UsageError(

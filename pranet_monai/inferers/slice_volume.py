@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.transforms.slicing import ANATOMICAL_AXES, THROUGH_PLANE, as_slices, in_plane_spacing, slicing_axis
 from pranet_monai.transforms.zoom import zoom_planes
 
 from .memory import RetreatingBatches
-from .slicing import ANATOMICAL_AXES, as_slices, in_plane_spacing, slicing_axis
 
 __all__ = ["SliceVolumeInferer"]
 
@@ -29,7 +29,7 @@ _CPU_BATCH, _GPU_BATCH = 2, 16
 _MIRRORINGS = ((0,), (1,), (0, 1))
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "mode": ("gaussian", "constant"),
-    "axis": (*ANATOMICAL_AXES, 0, 1, 2),
+    "axis": (*ANATOMICAL_AXES, THROUGH_PLANE, 0, 1, 2),
     "resize": (None, "cubic"),
     "output": ("labels", "probabilities", "logits"),
     "activation": ("softmax", "sigmoid"),
@@ -59,7 +59,8 @@ class SliceVolumeInferer(Inferer):
             more (EMCAD-B2 takes 1.4 times as long per slice in batches of 8), and 16 elsewhere.
         overlap: of neighbouring windows, 0 to below 1.
         mode: weight of a window's pixels where windows overlap, ``"gaussian"`` or ``"constant"``.
-        axis: ``"axial"``, ``"coronal"``, ``"sagittal"``, or a spatial axis 0, 1, 2 to cut along whatever it means.
+        axis: ``"axial"``, ``"coronal"``, ``"sagittal"``; ``"through_plane"``, the axis along which a stack was
+            acquired, whatever its anatomy; or a spatial axis 0, 1, 2 to cut along whatever it means.
         resize: None, or ``"cubic"``.
         pixdim: None, or the in-plane spacing in mm along the slice's rows and columns axes that the network expects.
         output: ``"labels"`` (``uint8``), ``"probabilities"`` or ``"logits"`` (``float32``, memory grows accordingly).

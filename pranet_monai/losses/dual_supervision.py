@@ -86,7 +86,9 @@ class DualSupervisionLoss(_Loss):
         losses = []
         for subset in _subsets(self.combination, len(foregrounds)):
             foreground = torch.stack([foregrounds[stage] for stage in subset]).sum(0)
-            loss = self.ce_weight * F.cross_entropy(foreground, labels) + self.dice_weight * self.dice(foreground, truth)
+            loss = self.ce_weight * F.cross_entropy(foreground, labels) + self.dice_weight * self.dice(
+                foreground, truth
+            )
             if len(backgrounds) > 0:
                 background = torch.stack([backgrounds[stage] for stage in subset]).sum(0)
                 loss = loss + self.bce_weight * F.binary_cross_entropy_with_logits(background, 1 - truth)

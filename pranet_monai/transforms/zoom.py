@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``scipy.ndimage.zoom`` on the device: how the papers resize slices (cubic) and label maps (nearest), exactly.
+"""``scipy.ndimage.zoom`` on the device: how the papers resize slices (splines) and label maps (nearest), exactly.
 
 Spline zoom is linear and separable, so along one axis it is a matrix that depends on the two lengths only. scipy itself
 makes that matrix, once per pair of lengths, by zooming the identity; a batch of planes then costs two matrix products.
@@ -7,16 +7,21 @@ makes that matrix, once per pair of lengths, by zooming the identity; a batch of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from monai.utils import ensure_tuple_rep
 from scipy.ndimage import zoom
 from torch import Tensor
 
-__all__ = ["zoom_planes"]
+__all__ = ["ZoomPlanesd", "zoom_planes"]
 
+_SPLINES = (1, 3)
 _CACHE_SIZE = 64  # pairs of lengths; a matrix 512 → 224 takes 0.5 MB
 
 
@@ -27,26 +32,54 @@ def zoom_planes(planes: Tensor, size: Sequence[int], order: int) -> Tensor:
     puts the last row or column outside the plane and leaves zeros there; so does this function.
 
     Args:
-        planes: ``(..., H, W)``; floating point for order 3, any type for order 0.
+        planes: ``(..., H, W)``; floating point for orders 3 and 1, any type for order 0.
         size: ``(h, w)`` wanted.
-        order: 3 (cubic spline) or 0 (nearest, for label maps).
+        order: 3 (cubic spline), 1 (linear) or 0 (nearest, for label maps).
 
     Returns:
-        ``(..., h, w)`` of the same type. Order 3 equals scipy to about 1e-6 of the range of values in float32.
+        ``(..., h, w)`` of the same type. Splines equal scipy to about 1e-6 of the range of values in float32.
 
     Raises:
-        ValueError: another order, order 3 on integers, a plane or a size without pixels.
+        ValueError: another order, a spline on integers, a plane or a size without pixels.
     """
     height, width = _checked_size(planes, size)
     if (height, width) == planes.shape[-2:]:
         return planes
     if order == 0:
         return _nearest(planes, height, width)
-    if order != 3:
-        raise ValueError(f"zoom order {order} is unknown: 3 (cubic spline) or 0 (nearest)")
+    if order not in _SPLINES:
+        raise ValueError(f"zoom order {order} is unknown: 3 (cubic spline), 1 (linear) or 0 (nearest)")
     if not planes.is_floating_point():
-        raise ValueError(f"cubic zoom needs floating-point planes, got {planes.dtype}; labels go by order 0")
-    return _cubic(planes, height, width)
+        raise ValueError(f"zoom of order {order} needs floating-point planes, got {planes.dtype}; labels go by order 0")
+    return _spline(planes, height, width, order)
+
+
+class ZoomPlanesd(MapTransform):
+    """:func:`zoom_planes` on the slices of a dictionary.
+
+    Args:
+        keys: keys of the slices, tensors ``(C, H, W)``.
+        size: ``(h, w)`` wanted.
+        order: 3, 1 or 0, one for all keys or one for each.
+        allow_missing_keys: don't fail where a key isn't there.
+
+    Raises:
+        ValueError: see :func:`zoom_planes`.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, size: Sequence[int], order: int | Sequence[int], allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.size = tuple(size)
+        self.order = ensure_tuple_rep(order, len(self.keys))
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The data with its slices at the wanted size, as plain tensors."""
+        d = dict(data)
+        for key, order in self.key_iterator(d, self.order):
+            d[key] = zoom_planes(torch.as_tensor(d[key]).as_subclass(Tensor), self.size, order)
+        return d
 
 
 def _checked_size(planes: Tensor, size: Sequence[int]) -> tuple[int, int]:
@@ -57,12 +90,12 @@ def _checked_size(planes: Tensor, size: Sequence[int]) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def _cubic(planes: Tensor, height: int, width: int) -> Tensor:
+def _spline(planes: Tensor, height: int, width: int, order: int) -> Tensor:
     # Autocast would run the products in half precision, and float16 planes would lose digits: at least float32 here.
     with torch.autocast(planes.device.type, enabled=False):
         values = planes.to(torch.promote_types(planes.dtype, torch.float32))
-        rows = _cubic_matrix(planes.shape[-2], height, values.dtype, values.device)
-        columns = _cubic_matrix(planes.shape[-1], width, values.dtype, values.device)
+        rows = _spline_matrix(planes.shape[-2], height, order, values.dtype, values.device)
+        columns = _spline_matrix(planes.shape[-1], width, order, values.dtype, values.device)
         return (rows @ values @ columns.mT).to(planes.dtype)
 
 
@@ -76,9 +109,9 @@ def _nearest(planes: Tensor, height: int, width: int) -> Tensor:
 # The cached tensors outlive the call: if a first call under inference_mode made them, gradients could not pass later.
 @lru_cache(_CACHE_SIZE)
 @torch.inference_mode(False)
-def _cubic_matrix(length: int, new_length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _spline_matrix(length: int, new_length: int, order: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """``(new_length, length)``: the weights of every old pixel in every new one."""
-    return torch.from_numpy(zoom(np.eye(length), (new_length / length, 1), order=3)).to(device, dtype)
+    return torch.from_numpy(zoom(np.eye(length), (new_length / length, 1), order=order)).to(device, dtype)
 
 
 @lru_cache(_CACHE_SIZE)

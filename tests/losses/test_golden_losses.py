@@ -94,7 +94,9 @@ def test_single_terms():
     foreground, background, labels = multi_class(9, torch.float64)
     for i in range(4):
         for name, weights in {"ce": (1, 0, 0), "dice": (0, 1, 0), "bce_bg": (0, 0, 1)}.items():
-            loss = DualSupervisionLoss("deep_supervision", *weights)((foreground[i : i + 1], background[i : i + 1]), labels)
+            loss = DualSupervisionLoss("deep_supervision", *weights)(
+                (foreground[i : i + 1], background[i : i + 1]), labels
+            )
             assert loss.item() == pytest.approx(GOLDEN["f64"][f"c9/{name}/{i}"], rel=1e-12)
 
 

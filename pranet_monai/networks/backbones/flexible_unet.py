@@ -18,7 +18,7 @@ _STEM_CHANNELS = 32
 
 
 def flexible_unet_name(backbone: str) -> str:
-    """The backbone's name in FlexibleUNet: its own, or with "timm_" before it where MONAI has a network of that name."""
+    """The backbone's name in FlexibleUNet: its own, or with "timm_" before it where MONAI has one of that name."""
     return f"timm_{backbone}" if backbone in _TAKEN_BY_MONAI else backbone
 
 

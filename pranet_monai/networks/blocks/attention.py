@@ -25,6 +25,7 @@ class ChannelAttention(nn.Module):
         self.excite = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(B, channels, H, W)`` to the same shape."""
         mean = self.excite(F.relu(self.squeeze(F.adaptive_avg_pool2d(x, 1))))
         peak = self.excite(F.relu(self.squeeze(F.adaptive_max_pool2d(x, 1))))
         return torch.sigmoid(mean + peak) * x
@@ -38,6 +39,7 @@ class SpatialAttention(nn.Module):
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to the same shape."""
         summary = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
         return torch.sigmoid(self.conv(summary)) * x
 
@@ -63,4 +65,5 @@ class AttentionGate(nn.Module):
         self.score = conv_bn(inter_channels, 1, bias=True)
 
     def forward(self, signal: Tensor, skip: Tensor) -> Tensor:
+        """The skip ``(B, channels, H, W)``, weighed per position by the signal of the same shape."""
         return skip * torch.sigmoid(self.score(F.relu(self.signal(signal) + self.skip(skip))))

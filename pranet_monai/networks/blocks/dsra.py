@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dual-Supervised Reverse Attention (DSRA), the idea of PraNet-V2 (Hu et al., "PraNet-V2: Dual-Supervised Reverse
-Attention for Medical Image Segmentation", 2025, equations 1–3), as a head that any decoder can carry."""
+Attention for Medical Image Segmentation", 2025, equations 1–3), as a head that any decoder can carry.
+"""
 
 from typing import List, Optional, Sequence, Tuple
 

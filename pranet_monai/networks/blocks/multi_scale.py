@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """EMCAD's convolution blocks (Rahman et al., "EMCAD: Efficient Multi-scale Convolutional Attention Decoding", CVPR
-2024, §3.1): depthwise at several kernel sizes, pointwise between channels."""
+2024, §3.1): depthwise at several kernel sizes, pointwise between channels.
+"""
 
 from math import gcd
 from typing import List, Sequence
@@ -29,6 +30,7 @@ class MultiScaleDepthwise(nn.Module):
         self.branches = nn.ModuleList([conv_bn(channels, channels, k, act=act, groups=channels) for k in kernel_sizes])
 
     def forward(self, x: Tensor) -> List[Tensor]:
+        """``(B, channels, H, W)`` to one map of the same shape per kernel size."""
         outputs: List[Tensor] = []
         for branch in self.branches:
             output = branch(x)
@@ -63,6 +65,7 @@ class MultiScaleConvolution(nn.Module):
         self.narrow = conv_bn(combined, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(B, channels, H, W)`` to the same shape."""
         branches = self.depthwise(self.widen(x))
         mixed = branches[0] if self.add else torch.cat(branches, dim=1)
         if self.add:

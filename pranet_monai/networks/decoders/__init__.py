@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoders: backbone features (fine → coarse) in, refined features (coarse → fine) out; they know nothing of classes."""
+"""Decoders: backbone features (fine → coarse) in, refined features (coarse → fine) out, and nothing of classes."""
 
 from monai.utils.component_store import ComponentStore
 

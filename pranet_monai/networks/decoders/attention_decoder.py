@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder skeleton that EMCAD and CASCADE share: upsample, gate the skip, attend to channels and places, convolve."""
+"""The decoder skeleton of EMCAD and CASCADE: upsample, gate the skip, attend to channels and places, convolve."""
 
 from typing import List, Sequence
 
@@ -12,13 +12,14 @@ __all__ = ["AttentionDecoder", "Bottom", "GatedMerge"]
 
 
 class Bottom(nn.Module):
-    """Starts a decoder from the coarsest feature; has the call of :class:`GatedMerge`, with nothing coarser to merge."""
+    """Starts a decoder from the coarsest feature: the call of :class:`GatedMerge`, with nothing coarser to merge."""
 
     def __init__(self, projection: nn.Module) -> None:
         super().__init__()
         self.projection = projection
 
     def forward(self, coarser: Tensor, skip: Tensor) -> Tensor:
+        """The projected ``skip``; ``coarser`` is not looked at."""
         return self.projection(skip)
 
 
@@ -38,6 +39,7 @@ class GatedMerge(nn.Module):
         self.concatenate = concatenate
 
     def forward(self, coarser: Tensor, skip: Tensor) -> Tensor:
+        """``coarser`` at half the size of ``skip`` ``(B, C, H, W)``, to ``(B, C or 2C, H, W)``."""
         upsampled = self.up(coarser)
         gated = self.gate(upsampled, skip)
         if self.concatenate:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """EMCAD decoder (Rahman et al., "EMCAD: Efficient Multi-scale Convolutional Attention Decoding for Medical Image
-Segmentation", CVPR 2024; original code github.com/SLDGroup/EMCAD)."""
+Segmentation", CVPR 2024; original code github.com/SLDGroup/EMCAD).
+"""
 
 from typing import Sequence
 

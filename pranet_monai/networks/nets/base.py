@@ -146,4 +146,5 @@ class EncoderDecoderNet(SegmentationNet):
         self.head = head
 
     def stage_maps(self, x: Tensor) -> Tuple[List[Tensor], List[Tensor]]:
+        """Logits of the head on the decoder's features."""
         return self.head(self.decoder(self.backbone(x)))

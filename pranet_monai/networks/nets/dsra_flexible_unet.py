@@ -50,6 +50,7 @@ class DSRAFlexibleUNet(SegmentationNet):
         self.head = DSRAHead(channels, out_channels, gain) if dsra else StageHead(channels, out_channels)
 
     def stage_maps(self, x: Tensor) -> Tuple[List[Tensor], List[Tensor]]:
+        """Logits per level of the decoder."""
         features = self.encoder(x)
         decoded: List[Tensor] = []
         coarser = features[-1]

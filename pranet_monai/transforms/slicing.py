@@ -3,26 +3,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import torch
+from monai.config import KeysCollection
 from monai.data import MetaTensor
-from nibabel.orientations import io_orientation
+from monai.transforms import MapTransform, Orientation
+from nibabel.orientations import aff2axcodes, io_orientation
 from torch import Tensor
 
 from pranet_monai.errors import BadCaseError
 
-__all__ = ["ANATOMICAL_AXES", "as_slices", "in_plane_spacing", "slicing_axis"]
+__all__ = ["ANATOMICAL_AXES", "THROUGH_PLANE", "SliceAxisLastd", "as_slices", "in_plane_spacing", "slicing_axis"]
 
 ANATOMICAL_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the world axis (R, A, S) that is normal to it
+THROUGH_PLANE = "through_plane"
 _SPACING_TOLERANCE = 1e-3  # relative; headers store spacings as float32
+_STACK_RATIO = 1.5  # slices this much further apart than pixels are a stack
 
 
 def slicing_axis(inputs: Tensor, axis: str | int) -> int:
     """The spatial axis (0, 1, 2) normal to the wanted plane; on an oblique grid the closest one.
 
     Args:
-        inputs: ``(B, C, H, W, D)``, or ``(B, C, H, W)``, whose slices lie along an axis 2 that is to be added.
-        axis: ``"axial"``, ``"coronal"``, ``"sagittal"``, or the axis itself as a number.
+        inputs: ``(B, C, H, W, D)``, or ``(B, C, H, W)``, to which an axis 2 of one slice is to be added.
+        axis: ``"axial"``, ``"coronal"``, ``"sagittal"``; ``"through_plane"``, the axis along which a stack was
+            acquired (its only slice, or the clearly coarsest spacing; axial where neither tells), right for oblique
+            stacks such as short-axis views; or the axis itself as a number.
 
     Raises:
         BadCaseError: the volumes of the batch are oriented differently, or their affine is unusable.
@@ -31,11 +40,23 @@ def slicing_axis(inputs: Tensor, axis: str | int) -> int:
         return 2
     if not isinstance(axis, str):
         return axis
-    world = ANATOMICAL_AXES[axis]
-    found = {int(np.flatnonzero(io_orientation(matrix)[:, 0] == world)[0]) for matrix in _affines(inputs)}
+    found = {_axis_of(matrix, inputs.shape[2:], axis) for matrix in _affines(inputs)}
     if len(found) > 1:
         raise BadCaseError(f"the {axis} axis differs inside the batch (axes {sorted(found)}): orient the volumes first")
     return found.pop()
+
+
+def _axis_of(affine: np.ndarray, shape: torch.Size, axis: str) -> int:
+    if axis == THROUGH_PLANE:
+        single = np.flatnonzero(np.array(shape) == 1)
+        spacings = np.linalg.norm(affine[:3, :3], axis=0)
+        order = np.argsort(spacings)
+        if len(single) == 1:
+            return int(single[0])
+        if spacings[order[2]] >= _STACK_RATIO * spacings[order[1]]:
+            return int(order[2])
+        axis = "axial"
+    return int(np.flatnonzero(io_orientation(affine)[:, 0] == ANATOMICAL_AXES[axis])[0])
 
 
 def in_plane_spacing(inputs: Tensor, axis: int) -> tuple[float, float]:
@@ -75,3 +96,29 @@ def as_slices(volume: Tensor, axis: int, channels: int) -> Tensor:
     if volume.ndim == 4:
         volume, axis = volume.unsqueeze(-1), 2
     return volume.unflatten(1, (-1, channels)).movedim(axis + 3, 2)
+
+
+class SliceAxisLastd(MapTransform):
+    """Orders a volume's axes so that its slices lie along the last one, as training on slices wants it.
+
+    Args:
+        keys: volumes ``(C, H, W, D)`` with an affine.
+        axis: see :func:`slicing_axis`.
+        allow_missing_keys: leave out keys that aren't there.
+    """
+
+    def __init__(self, keys: KeysCollection, axis: str | int = "axial", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.axis = axis
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The volumes ``(C, h, w, S)``, their other two axes in their order."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            codes = list(aff2axcodes(_affines(result[key])[0]))
+            codes.append(codes.pop(slicing_axis(result[key][None], self.axis)))
+            result[key] = Orientation(axcodes="".join(codes), labels=_AXIS_LABELS)(result[key])
+        return result
+
+
+_AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which way a volume is cut, by its affine and its spacing."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from pranet_monai.transforms.slicing import SliceAxisLastd, slicing_axis
+
+SHAPE = (6, 7, 4)
+
+
+def stack(spacing, shape=SHAPE, world=(0, 1, 2)):
+    """A volume whose array axis i runs along world axis world[i]."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.eye(3)[:, list(world)] * np.asarray(spacing)
+    data = torch.arange(float(np.prod(shape))).reshape(1, 1, *shape)
+    return MetaTensor(data, affine=torch.from_numpy(affine))
+
+
+@pytest.mark.parametrize("world", permutations(range(3)))
+@pytest.mark.parametrize("coarse", range(3))
+def test_through_plane_is_the_coarsest_axis_whatever_its_anatomy(world, coarse):
+    spacing = [1.3, 1.4, 1.35]
+    spacing[coarse] = 8.0
+    assert slicing_axis(stack(spacing, world=world), "through_plane") == coarse
+
+
+@pytest.mark.parametrize("world", permutations(range(3)))
+def test_through_plane_of_an_even_grid_is_axial(world):
+    assert slicing_axis(stack((1, 1.4, 1.2), world=world), "through_plane") == world.index(2)
+
+
+def test_through_plane_of_one_slice_is_that_slice():
+    assert slicing_axis(stack((1, 1, 1), shape=(6, 1, 7)), "through_plane") == 1
+
+
+def test_oblique_stack_is_cut_as_acquired():
+    turn = nib.eulerangles.euler2mat(x=np.deg2rad(60), y=np.deg2rad(35))
+    affine = np.eye(4)
+    affine[:3, :3] = turn * [1.4, 1.4, 10]
+    volume = MetaTensor(torch.zeros(1, 1, *SHAPE), affine=torch.from_numpy(affine))
+    assert slicing_axis(volume, "through_plane") == 2
+    assert slicing_axis(volume, "axial") != 2
+
+
+@pytest.mark.parametrize(("axis", "flip"), product((0, 1, 2), (False, True)))
+def test_slice_axis_last_orders_axes_and_affine(axis, flip):
+    spacing = [1.0, 1.2, 1.1]
+    spacing[axis] = -9.0 if flip else 9.0
+    volume = stack(spacing)[0]
+    result = SliceAxisLastd(["image"], axis="through_plane")({"image": volume})["image"]
+    assert torch.equal(result.as_tensor(), volume.as_tensor().movedim(axis + 1, 3))
+    assert result.pixdim[2] == 9.0
+    corner = np.array([1, 2, 3, 1])  # a voxel keeps its place in the world
+    moved = np.append(np.append(np.delete(corner[:3], axis), corner[axis]), 1)
+    np.testing.assert_allclose(result.affine.numpy() @ moved, volume.affine.numpy() @ corner)
