@@ -15,7 +15,7 @@ class TestEMCAD(NetworkContract):
 
 class TestEMCADWithoutDSRA(NetworkContract):
     network = EMCADNet
-    small = {"backbone": "resnet18", "dsra": False, "dw_parallel": False, "add": False}
+    small = {"backbone": "test_efficientnet", "dsra": False, "dw_parallel": False, "add": False}
     final = "finest"
     has_background = False
 

@@ -13,14 +13,14 @@ TINY = ["maxvit_rmlp_tiny_rw_256", "maxvit_tiny_rw_224"]
 
 class TestMERIT(NetworkContract):
     network = MERIT
-    small = {"backbones": ["pvt_v2_b0", "pvt_v2_b0"]}
+    small = {"backbones": ["test_byobnet", "test_byobnet"]}
     final = "difference"
 
 
 class TestMERITWithoutDSRA(NetworkContract):
     network = MERIT
     small = {
-        "backbones": ["pvt_v2_b0", "pvt_v2_b0"],
+        "backbones": ["test_byobnet", "test_byobnet"],
         "mode": "parallel",
         "aggregation": "concatenation",
         "dsra": False,

@@ -11,12 +11,12 @@ from tests.networks.base import NetworkContract, count_parameters, image
 
 class TestMIST(NetworkContract):
     network = MIST
-    small = {"backbone": "pvt_v2_b0"}
+    small = {"backbone": "test_efficientnet"}
 
 
 class TestMISTWithoutDSRA(NetworkContract):
     network = MIST
-    small = {"backbone": "pvt_v2_b0", "dsra": False}
+    small = {"backbone": "test_efficientnet", "dsra": False}
     has_background = False
 
 
@@ -42,7 +42,7 @@ def test_image_is_resized_to_the_windows() -> None:
 
 def test_decoders_dropout_works_in_training() -> None:
     torch.manual_seed(0)
-    net = MIST(in_channels=1, out_channels=2, backbone="pvt_v2_b0").train()
+    net = MIST(in_channels=1, out_channels=2, backbone="test_efficientnet").train()
     net.stem.eval()
     net.backbone.eval()  # its drop path would make a difference too
     with torch.no_grad():

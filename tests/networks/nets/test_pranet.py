@@ -10,14 +10,14 @@ from tests.networks.base import NetworkContract, count_parameters, image
 
 class TestPraNetV1(NetworkContract):
     network = PraNetV1
-    small = {"backbone": "pvt_v2_b0"}
+    small = {"backbone": "test_efficientnet"}
     final = "finest"
     has_background = False
 
 
 class TestPraNetV2(NetworkContract):
     network = PraNetV2
-    small = {"backbone": "pvt_v2_b0"}
+    small = {"backbone": "test_efficientnet"}
 
 
 @pytest.mark.parametrize(
