@@ -5,12 +5,13 @@ MONAI Label reads exactly one config file, so each config is complete in itself;
 hand, so the copies are made here:
 
 * ``bundles/_shared/facts.yaml`` states the facts that bundles share, ``bundles/<name>/bundle.yaml`` those in which the
-  bundle differs;
+  bundle differs; a ``recipe`` that it names, ``bundles/_shared/recipes/<recipe>.yaml``, stands between the two;
 * ``bundles/_shared/<kind>/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, and a list item
   ``...${fact}`` for the items of a list;
-* what ``bundle.yaml`` says under ``configs`` is merged into the config of that name, for the rare true exception.
+* what ``bundle.yaml`` or the recipe says under ``configs`` is merged into the finished config of that name, for the
+  rare true exception.
 
-A fact that nothing defines and a fact of ``bundle.yaml`` that nothing uses are both errors: each is a misspelling.
+A fact that nothing defines, and one of ``bundle.yaml`` or the recipe that nothing uses, are errors: misspellings.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def build_bundle(folder: Path) -> dict[Path, str]:
         UsageError: a file is missing or malformed, or a fact is misspelt.
     """
     source, shared = folder / "bundle.yaml", folder.parent / SHARED
-    own = _read_yaml(source)
+    own = _with_recipe(_read_yaml(source), shared)
     kind, changes = own.pop("kind", "volume"), own.pop("configs", {})
     if "label_map" not in own:
         raise UsageError(f"{source} must name its label_map, one of {', '.join(LABEL_MAPS)}")
@@ -113,7 +114,7 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     if unknown := changes.keys() - templates.keys():
         raise UsageError(f"{source}: configs {sorted(unknown)} are not among {sorted(templates)}")
     files = {
-        folder / "configs" / f"{name}.json": _to_json(facts.fill(merge(template, changes.get(name, {}))))
+        folder / "configs" / f"{name}.json": _to_json(merge(facts.fill(template), facts.fill(changes.get(name, {}))))
         for name, template in templates.items()
     }
     if unused := own.keys() - facts.used - {"label_map"}:
@@ -161,6 +162,15 @@ def run(args: argparse.Namespace) -> int:
     if stale and args.check:
         print("run: python -m pranet_monai build-bundles")
     return int(bool(stale) and args.check)
+
+
+def _with_recipe(own: dict[str, Any], shared: Path) -> dict[str, Any]:
+    """The bundle's facts over those of the recipe that it names, if it names one."""
+    name = own.pop("recipe", None)
+    if name is None:
+        return own
+    recipe = _read_yaml(shared / "recipes" / f"{name}.yaml")
+    return {**recipe, **own, "configs": merge(recipe.get("configs", {}), own.get("configs", {}))}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

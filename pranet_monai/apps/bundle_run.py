@@ -30,13 +30,16 @@ __all__ = ["check_overrides", "check_run", "finish_run", "run_cases"]
 _RUN_ARGUMENTS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
 
 
-def check_run(dataset_dir: str | Path, output_dir: str | Path, weights: str | Path) -> None:
+def check_run(
+    dataset_dir: str | Path, output_dir: str | Path, weights: str | Path, official_checkpoint: str | None = None
+) -> None:
     """Ends the run before anything is loaded where the folder, the output or the weights can't be right.
 
     Args:
         dataset_dir: must hold at least one volume.
         output_dir: must be, or become, a folder that can be written to.
         weights: must be a file.
+        official_checkpoint: the authors' file that they can be made of, if there is one.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
@@ -44,7 +47,7 @@ def check_run(dataset_dir: str | Path, output_dir: str | Path, weights: str | Pa
     with _wrong_use_exits():
         check_overrides(sys.argv[1:])
         find_cases(dataset_dir, output_dir=output_dir)
-        find_weights(weights)
+        find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
 
 

@@ -16,9 +16,13 @@ from pranet_monai.reports.run_info import weights_record
 
 __all__ = ["WeightsLoader", "find_weights", "load_weights"]
 
-_HOW_TO_GET = (
-    "python -m pranet_monai import-checkpoint --bundle {bundle} FILE turns the authors' checkpoint into it, or train: "
-    "python -m monai.bundle run --bundle_root {bundle} --config_file {bundle}/configs/train.json"
+_IMPORT = (
+    "get the authors' {checkpoint} (github.com/ai4colonoscopy/PraNet-V2 links to it) and run "
+    "python -m pranet_monai import-checkpoint {checkpoint} --bundle {bundle}, or "
+)
+_TRAIN = (
+    "train: python -m monai.bundle run --bundle_root {bundle} --config_file {bundle}/configs/train.json "
+    "--dataset_dir DIR, then rename models/model_trained.pt to models/model.pt"
 )
 
 
@@ -88,8 +92,12 @@ class WeightsLoader:
         load_weights(network, self.load_path, self.sha256)
 
 
-def find_weights(path: str | Path) -> Path:
+def find_weights(path: str | Path, official_checkpoint: str | None = None) -> Path:
     """The weights file, or an error that says how to come by it.
+
+    Args:
+        path: where it should be, ``models/model.pt`` of a bundle.
+        official_checkpoint: the authors' file that it can be made of, if they released one.
 
     Raises:
         UsageError: when it isn't there.
@@ -99,7 +107,9 @@ def find_weights(path: str | Path) -> Path:
         others = sorted(file.name for file in path.parent.glob("*.pt")) if path.parent.is_dir() else []
         beside = f" (beside it: {', '.join(others)})" if others else ""
         bundle = path.parent.parent
-        raise UsageError(f"{path}: found no such weights file{beside}; fix: {_HOW_TO_GET.format(bundle=bundle)}")
+        fix = (_IMPORT if official_checkpoint else "") + _TRAIN
+        fix = fix.format(bundle=bundle, checkpoint=official_checkpoint)
+        raise UsageError(f"{path}: found no such weights file{beside}; fix: {fix}")
     return path
 
 

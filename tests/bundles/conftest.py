@@ -5,26 +5,45 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from monai.bundle import ConfigParser
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parent for path in (ROOT / "bundles").glob("*/bundle.yaml"))
 
 
-@pytest.fixture(params=BUNDLES, ids=lambda folder: folder.name)
-def bundle(request: pytest.FixtureRequest) -> Path:
-    """Each bundle of the project, where it lies: for reading only."""
-    return request.param
+def network_of(bundle: Path) -> str:
+    return read_json(bundle / "configs" / "inference.json")["network_def"]["_target_"].rpartition(".")[2]
+
+
+def params(is_slow: Callable[[Path], bool]) -> list[ParameterSet]:
+    """All bundles as parameters of a test, some of them marked slow."""
+    marks = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(folder, id=folder.name, marks=marks[is_slow(folder)]) for folder in BUNDLES]
 
 
 def read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+# MIST and MERIT have hundreds of millions of parameters
+BUNDLES_TO_BUILD = params(lambda folder: network_of(folder) in ("MIST", "MERIT"))
+# what bundles share is tried on the smallest of them
+SMALLEST = ROOT / "bundles" / "acdc_emcad_dsra_segmentation"
+BUNDLES_TO_RUN = params(lambda folder: folder != SMALLEST)
+
+
+@pytest.fixture(params=BUNDLES, ids=lambda folder: folder.name)
+def bundle(request: pytest.FixtureRequest) -> Path:
+    """Each bundle of the project, where it lies: for reading only."""
+    return request.param
 
 
 def copy_with_random_weights(bundle: Path, target: Path) -> Path:
@@ -62,7 +81,13 @@ def labelled_volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=BUNDLES, ids=lambda folder: folder.name)
+def training_options(volumes: Path) -> dict[str, object]:
+    """What a training on a folder of ``write_labelled_volumes`` needs: its own split, and nothing to download."""
+    split = {"split": str(volumes / "split.json"), "train_part": "train", "val_part": "val"}
+    return {"dataset_dir": str(volumes), **split, "network_def#pretrained": False}
+
+
+@pytest.fixture(params=BUNDLES_TO_BUILD)
 def runnable_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of each bundle, with random weights."""
     return copy_with_random_weights(request.param, tmp_path)

@@ -15,7 +15,7 @@ from pranet_monai.data.labels import get_label_map
 from pranet_monai.metrics import summarise
 from pranet_monai.reports.tables import read_csv, strict_json
 
-from .conftest import ROOT, read_json
+from .conftest import BUNDLES_TO_BUILD, ROOT, read_json, training_options
 
 SCHEMA = Path(__file__).with_name("meta_schema.json")
 LARGEST_FILE = 40 * 2**20
@@ -69,9 +69,8 @@ def test_train_properties(runnable_bundle: Path, labelled_volumes: Path) -> None
         workflow_type="train",
         logging_file=False,
         bundle_root=str(runnable_bundle),
-        dataset_dir=str(labelled_volumes),
-        split=str(labelled_volumes / "split.json"),
         output_dir=str(runnable_bundle / "runs"),
+        **training_options(labelled_volumes),
     )
     workflow.initialize()
     assert workflow.check_properties() == []
@@ -80,6 +79,7 @@ def test_train_properties(runnable_bundle: Path, labelled_volumes: Path) -> None
     assert "network" in workflow.parser
 
 
+@pytest.mark.parametrize("bundle", BUNDLES_TO_BUILD)
 def test_network_gives_what_the_metadata_say(bundle: Path) -> None:
     verify_net_in_out(
         net_id="network_def",
@@ -90,6 +90,8 @@ def test_network_gives_what_the_metadata_say(bundle: Path) -> None:
 
 
 def test_export_to_torchscript(runnable_bundle: Path) -> None:
+    metadata = read_json(runnable_bundle / "configs" / "metadata.json")["network_data_format"]
+    image, classes = metadata["inputs"]["image"], metadata["outputs"]["pred"]["num_channels"]
     exported = runnable_bundle / "models" / "model.ts"
     ckpt_export(
         net_id="network_def",
@@ -98,8 +100,6 @@ def test_export_to_torchscript(runnable_bundle: Path) -> None:
         meta_file=str(runnable_bundle / "configs" / "metadata.json"),
         config_file=str(runnable_bundle / "configs" / "inference.json"),
     )
-    metadata = read_json(runnable_bundle / "configs" / "metadata.json")["network_data_format"]
-    image, classes = metadata["inputs"]["image"], metadata["outputs"]["pred"]["num_channels"]
     x = torch.rand(1, image["num_channels"], *image["spatial_shape"])
     with torch.no_grad():
         logits = torch.jit.load(exported).eval()(x)

@@ -20,7 +20,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from pranet_monai.transforms.label_table import read_label_table
 
-from .conftest import BUNDLES, copy_with_random_weights, read_json
+from .conftest import BUNDLES_TO_RUN, copy_with_random_weights, read_json
 
 # 1.3 x 1.5 x 8 mm, first axis to the left, turned by 20 degrees about the second
 _TURN = np.array([[-np.cos(0.35), 0, np.sin(0.35)], [0, 1, 0], [np.sin(0.35), 0, np.cos(0.35)]])
@@ -66,7 +66,7 @@ def rows_of(output: Path) -> dict[str, dict[str, str]]:
         return {row["case"]: row for row in csv.DictReader(file)}
 
 
-@pytest.fixture(scope="module", params=BUNDLES, ids=lambda folder: folder.name)
+@pytest.fixture(scope="module", params=BUNDLES_TO_RUN)
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_with_random_weights(request.param, tmp_path_factory.mktemp("bundle"))
 
@@ -237,7 +237,8 @@ def test_missing_weights_end_with_two_and_say_how_to_get_them(
     assert run_here(bundle, labelled_volumes, tmp_path / "out", **{"checkpointloader#load_path": weights}) == 2
     said = capsys.readouterr().err
     assert "none.pt" in said
-    assert "import-checkpoint" in said
+    official = read_json(bundle / "configs" / "inference.json")["official_checkpoint"]
+    assert (f"import-checkpoint {official}" if official else "fix: train") in said
     assert "train.json" in said
 
 

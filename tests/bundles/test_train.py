@@ -12,7 +12,16 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from .test_run import run_here, rows_of
+from .conftest import SMALLEST, copy_with_random_weights, training_options
+from .test_run import rows_of, run_here
+
+PAPERS = SMALLEST.with_name("synapse_emcad_dsra_segmentation")
+
+
+@pytest.fixture(params=[SMALLEST, pytest.param(PAPERS, marks=pytest.mark.slow)], ids=lambda folder: folder.name)
+def runnable_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of one bundle of each recipe, with random weights."""
+    return copy_with_random_weights(request.param, tmp_path)
 
 
 def test_training_makes_weights_that_the_bundle_runs(
@@ -24,9 +33,8 @@ def test_training_makes_weights_that_the_bundle_runs(
         workflow_type="train",
         logging_file=False,
         bundle_root=str(runnable_bundle),
-        dataset_dir=str(labelled_volumes),
-        split=str(labelled_volumes / "split.json"),
         output_dir=str(tmp_path / "runs"),
+        **training_options(labelled_volumes),
         epochs=1,
         val_interval=1,
         batch_size=2,
@@ -55,7 +63,7 @@ def torchrun(bundle: Path, configs: list[str], folder: Path, *options: str) -> s
 
 @pytest.mark.slow
 def test_training_on_two_processes(runnable_bundle: Path, labelled_volumes: Path, tmp_path: Path) -> None:
-    options = ["--dataset_dir", str(labelled_volumes), "--split", str(labelled_volumes / "split.json")]
+    options = [part for name, value in training_options(labelled_volumes).items() for part in (f"--{name}", str(value))]
     options += [
         "--epochs",
         "1",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pranet_monai.data import splits
-from pranet_monai.data.splits import load_split, load_split_parts, patient_of
+from pranet_monai.data.splits import cases_of_split, load_split, load_split_parts, patient_of
 
 NAMES = sorted(path.stem for path in (Path(splits.__file__).parent / "splits").glob("*.json"))
 
@@ -39,6 +39,25 @@ def test_chaos_has_five_folds_of_three() -> None:
     }
 
 
+def test_synapse_keeps_the_papers_test_cases_for_the_test() -> None:
+    parts = load_split_parts("synapse_15_3_12")
+    assert {part: len(cases) for part, cases in parts.items()} == {"train": 15, "val": 3, "test": 12}
+    papers_test = "0008 0022 0038 0036 0032 0002 0029 0003 0001 0004 0025 0035"
+    assert sorted(parts["test"]) == sorted(f"img{number}" for number in papers_test.split())
+
+
+def test_kits_has_all_public_cases() -> None:
+    everyone = sorted(case for cases in load_split_parts("kits23_70_10_20").values() for case in cases)
+    assert everyone == [f"case_{number:05d}" for number in (*range(300), *range(400, 589))]
+
+
+def test_cases_of_several_parts() -> None:
+    cases = [{"case": f"chaos_{number:02d}"} for number in (1, 2, 5, 8, 32, 39, 21)]
+    chosen = cases_of_split(cases, "chaos_mr_5fold", ["fold0", "fold1"])
+    assert chosen == cases[:-1]
+    assert cases_of_split(cases, "chaos_mr_5fold", "fold0") == cases[:3]
+
+
 def test_a_patient_in_two_parts_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "leaky.json"
     path.write_text(json.dumps({"parts": {"train": ["p1", "p2"], "test": ["p2", "p3"]}}))
@@ -47,7 +66,7 @@ def test_a_patient_in_two_parts_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(ValueError, match="'acdc' is unknown; known: acdc_70_10_20, chaos_mr_5fold"):
+    with pytest.raises(ValueError, match="'acdc' is unknown; known: acdc_70_10_20, chaos_mr_5fold, kits"):
         load_split("acdc", "train")
     with pytest.raises(ValueError, match="no part 'validation'; it has: train, val, test"):
         load_split("acdc_70_10_20", "validation")

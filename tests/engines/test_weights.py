@@ -9,7 +9,7 @@ import pytest
 import torch
 from ignite.engine import Engine
 
-from pranet_monai.engines.weights import WeightsLoader, load_weights
+from pranet_monai.engines.weights import WeightsLoader, find_weights, load_weights
 from pranet_monai.errors import UsageError
 
 
@@ -48,11 +48,17 @@ def test_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "model_best.pt").touch()
     with pytest.raises(UsageError) as caught:
-        load_weights(network(), tmp_path / "models" / "model.pt")
+        find_weights(tmp_path / "models" / "model.pt", official_checkpoint="EMCAD_Synapse.pth")
     message = str(caught.value)
     assert "models/model.pt: found no such weights file (beside it: model_best.pt)" in message
-    assert f"import-checkpoint --bundle {tmp_path} FILE" in message
+    assert f"import-checkpoint EMCAD_Synapse.pth --bundle {tmp_path}," in message
     assert "configs/train.json" in message
+
+
+def test_missing_file_that_nobody_released_must_be_trained(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fix: train: .*configs/train.json") as caught:
+        load_weights(network(), tmp_path / "models" / "model.pt")
+    assert "import-checkpoint" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

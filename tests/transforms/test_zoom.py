@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
-from pranet_monai.transforms.zoom import zoom_planes
+from pranet_monai.transforms.zoom import ZoomPlanesd, zoom_planes
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "zoom.npz")
 SIDES = st.integers(1, 70)
@@ -58,6 +58,20 @@ def test_cubic_in_float32_equals_scipy_to_float32(size: tuple[int, int]) -> None
     np.testing.assert_allclose(resized, scipy_zoom(image, (size[1], size[1]), 3), atol=4e-6)
 
 
+def test_linear_equals_scipy() -> None:
+    image = np.random.default_rng(0).uniform(-1, 1, (17, 30)).astype(np.float32)
+    resized = zoom_planes(torch.from_numpy(image), (24, 13), order=1)
+    np.testing.assert_allclose(resized, scipy_zoom(image, (24, 13), 1), atol=1e-6)
+
+
+def test_slices_of_a_dictionary_each_by_their_order() -> None:
+    image, label = torch.rand(1, 12, 10), torch.randint(0, 4, (1, 12, 10)).float()
+    zoomed = ZoomPlanesd(["image", "label"], size=[8, 15], order=[3, 0])({"image": image, "label": label, "case": "a"})
+    torch.testing.assert_close(zoomed["image"], zoom_planes(image, (8, 15), order=3))
+    torch.testing.assert_close(zoomed["label"], zoom_planes(label, (8, 15), order=0))
+    assert zoomed["case"] == "a"
+
+
 def test_autocast_does_not_coarsen_the_products() -> None:
     image = torch.rand(3, 20, 30)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -82,7 +96,8 @@ def test_same_size_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("planes", "size", "order", "message"),
     [
-        (torch.rand(4, 4), (8, 8), 1, "order 1"),
+        (torch.rand(4, 4), (8, 8), 2, "order 2"),
+        (torch.ones(4, 4, dtype=torch.uint8), (8, 8), 1, "floating-point"),
         (torch.ones(4, 4, dtype=torch.uint8), (8, 8), 3, "floating-point"),
         (torch.rand(4, 4), (8, 0), 3, "positive"),
         (torch.rand(4, 0), (8, 8), 0, "at least one pixel"),
