@@ -13,8 +13,9 @@ TEST_DATA_VARIABLE = "PRANET_MONAI_TEST_DATA"
 
 
 def pytest_configure() -> None:
-    """Keep small convolutions from fighting over cores; tests compare numbers, so their threads are fixed."""
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    """One thread here and in the commands that tests start: small tensors gain nothing from more, and waiting threads
+    eat a busy machine's time."""
+    torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")
