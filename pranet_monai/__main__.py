@@ -19,7 +19,9 @@ COMMANDS = {
     "compare": ("compare", "test whether two evaluations of the same cases differ"),
     "build-bundles": ("build_bundles", "write the bundles' configs from their fragments"),
     "import-checkpoint": ("import_checkpoint", "turn the authors' checkpoint into a bundle's weights"),
+    "bundle-weights": ("bundle_weights", "put trained weights into a bundle, checked and with their hash"),
     "info": ("info", "list networks and backbones with sizes, checkpoints and licences"),
+    "phantom": ("phantom", "draw a sample of cardiac MR volumes with labels, no patient data"),
     "pack": ("pack", "make one zip of a bundle that runs where this package isn't installed"),
 }
 
