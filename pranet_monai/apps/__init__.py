@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The logic behind each command; every module has ``add_arguments(parser)`` and ``run(args)``, and can be called from Python."""
+"""The logic behind each command, callable from Python; a command's module has ``add_arguments`` and ``run``."""

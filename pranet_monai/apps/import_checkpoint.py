@@ -5,16 +5,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
-import torch
-import yaml
-from monai.bundle import ConfigParser
 from torch import nn
 
-from pranet_monai.apps.build_bundles import BUNDLES
-from pranet_monai.apps.model_card import WEIGHTS, large_files
+from pranet_monai.apps.bundle_weights import bundle_folder, bundle_network, put_into_bundle, save_weights
 from pranet_monai.errors import UsageError
 from pranet_monai.networks.checkpoints import LoadReport, load_official_checkpoint
 from pranet_monai.networks.identify import CheckpointIdentity, identify_checkpoint
@@ -38,14 +33,13 @@ def import_checkpoint(
     Raises:
         UsageError: the file is missing, is no checkpoint of a known network, or doesn't fit the bundle's network.
     """
-    folder = None if bundle is None else _bundle_folder(bundle)
+    folder = None if bundle is None else bundle_folder(bundle)
     network, identity, report = _load(checkpoint, folder)
-    target = folder / WEIGHTS if folder else output and Path(output)
-    if target:
-        _save(network, target)
-    if folder:  # the bundle refuses weights of another hash than it states
-        (folder / "large_files.yml").write_text(yaml.safe_dump(large_files(folder), sort_keys=False), encoding="utf-8")
-    return identity, report, target or None
+    if folder:
+        return identity, report, put_into_bundle(network.state_dict(), folder)
+    if output:
+        save_weights(network.state_dict(), Path(output))
+    return identity, report, Path(output) if output else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,14 +70,6 @@ def _call(identity: CheckpointIdentity) -> str:
     return f"{identity.network}({arguments})"
 
 
-def _bundle_folder(bundle: str | Path) -> Path:
-    for folder in (Path(bundle), BUNDLES / bundle):
-        if (folder / "configs" / "inference.json").is_file():
-            return folder
-    known = ", ".join(sorted(path.parent.parent.name for path in BUNDLES.glob("*/configs/inference.json")))
-    raise UsageError(f"{bundle} is no bundle: it has no configs/inference.json; here are {known or 'none'}")
-
-
 def _load(checkpoint: str | Path, folder: Path | None) -> tuple[nn.Module, CheckpointIdentity, LoadReport]:
     """The bundle's network, or without a bundle the checkpoint's own, with the checkpoint's weights."""
     identity, wanted = None, ""
@@ -92,10 +78,8 @@ def _load(checkpoint: str | Path, folder: Path | None) -> tuple[nn.Module, Check
         if folder is None:
             network = identity.build()
         else:
-            config = ConfigParser()
-            config.read_config(folder / "configs" / "inference.json")
-            wanted = f"{folder} has network_def {json.dumps(config['network_def'])}"
-            network = config.get_parsed_content("network_def")
+            network, definition = bundle_network(folder)
+            wanted = f"{folder} has network_def {json.dumps(definition)}"
         return network, identity, load_official_checkpoint(network, checkpoint)
     except (ValueError, FileNotFoundError) as error:
         if identity is None:
@@ -104,13 +88,3 @@ def _load(checkpoint: str | Path, folder: Path | None) -> tuple[nn.Module, Check
             f"{checkpoint} is {_call(identity)}, but {wanted}; fix: name a bundle of that network, or import it to an "
             f"--output file and run the bundle with that file and --network_def '{_definition(identity)}'.\n{error}"
         ) from error
-
-
-def _save(network: nn.Module, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(network.state_dict(), temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

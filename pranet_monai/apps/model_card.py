@@ -53,7 +53,7 @@ def fill_scores(card: Path) -> str:
 
 
 def eval_metrics(folder: Path) -> dict[str, float]:
-    """``eval_metrics`` of a bundle's metadata: mean Dice and HD95 per organ and over organs; empty before evaluation."""
+    """``eval_metrics`` of a bundle's metadata: Dice and HD95 per organ and over organs; empty before evaluation."""
     summary = _read_summary(folder / SUMMARY)
     if not summary:
         return {}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights into a bundle: written whole, with the hash that the bundle checks when it loads them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from monai.bundle import ConfigParser
+from torch import Tensor, nn
+
+from pranet_monai.apps.build_bundles import BUNDLES
+from pranet_monai.apps.model_card import WEIGHTS, large_files
+from pranet_monai.engines.weights import load_weights
+from pranet_monai.errors import UsageError
+
+__all__ = ["add_arguments", "bundle_folder", "bundle_network", "put_into_bundle", "run", "save_weights"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``bundle-weights``."""
+    parser.add_argument("weights", type=Path, metavar="FILE", help="what a training left, such as model_trained.pt")
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle (folder, or its name in bundles)")
+    parser.add_argument("--half", action="store_true", help="16 bit numbers: half the size, loaded back to 32 bit")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Checks the weights against the bundle's network, and puts them in."""
+    folder = bundle_folder(args.bundle)
+    network, _ = bundle_network(folder)
+    load_weights(network, args.weights)
+    target = put_into_bundle(in_half(network.state_dict()) if args.half else network.state_dict(), folder)
+    print(f"written: {target} ({target.stat().st_size / 1e6:.1f} MB) and its hash in {folder / 'large_files.yml'}")
+    return 0
+
+
+def bundle_folder(bundle: str | Path) -> Path:
+    """The folder of a bundle, given as such or by its name in ``bundles``.
+
+    Raises:
+        UsageError: there is no such bundle (lists those that are).
+    """
+    for folder in (Path(bundle), BUNDLES / bundle):
+        if (folder / "configs" / "inference.json").is_file():
+            return folder
+    known = ", ".join(sorted(path.parent.parent.name for path in BUNDLES.glob("*/configs/inference.json")))
+    raise UsageError(f"{bundle} is no bundle: it has no configs/inference.json; here are {known or 'none'}")
+
+
+def bundle_network(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """A bundle's network with random weights, and its definition in the config."""
+    config = ConfigParser()
+    config.read_config(folder / "configs" / "inference.json")
+    return config.get_parsed_content("network_def"), config["network_def"]
+
+
+def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict in 16 bit, but for what batch norms have counted: variances can exceed what 16 bit hold."""
+    return {
+        name: value.half() if value.is_floating_point() and "running_" not in name else value
+        for name, value in state.items()
+    }
+
+
+def put_into_bundle(state: Mapping[str, Tensor], folder: Path) -> Path:
+    """Write ``models/model.pt`` and its hash in ``large_files.yml``; a bundle refuses weights of another hash."""
+    target = folder / WEIGHTS
+    save_weights(state, target)
+    (folder / "large_files.yml").write_text(yaml.safe_dump(large_files(folder), sort_keys=False), encoding="utf-8")
+    return target
+
+
+def save_weights(state: Mapping[str, Tensor], target: Path) -> None:
+    """Write a state dict under another name and rename it, so that the file is whole at any moment."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(dict(state), temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

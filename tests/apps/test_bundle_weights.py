@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from pranet_monai.__main__ import main
+from pranet_monai.apps.bundle_weights import in_half
+from pranet_monai.engines.weights import load_weights
+from pranet_monai.networks.nets import EMCADNet
+from tests.apps.test_import_checkpoint import ARGUMENTS, make_bundle
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_trained_weights_into_a_bundle(half: bool, tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "heart")
+    trained = EMCADNet(**ARGUMENTS)
+    trained.decoder.convolutions[0].widen.adn.N.running_var.fill_(1e6)  # more than 16 bit hold
+    torch.save(trained.state_dict(), tmp_path / "model_trained.pt")
+    command = ["bundle-weights", str(tmp_path / "model_trained.pt"), "--bundle", str(folder)]
+    assert main([*command, "--half"] if half else command) == 0
+
+    file = folder / "models" / "model.pt"
+    (listed,) = yaml.safe_load((folder / "large_files.yml").read_text())["large_files"]
+    assert listed["hash_val"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    ratio = file.stat().st_size / (tmp_path / "model_trained.pt").stat().st_size
+    assert 0.48 < ratio < 0.56 if half else ratio == pytest.approx(1, abs=0.01)
+
+    loaded = EMCADNet(**ARGUMENTS)
+    load_weights(loaded, file)
+    for name, value in loaded.state_dict().items():
+        expected = trained.state_dict()[name]
+        assert value.dtype == expected.dtype
+        torch.testing.assert_close(value, expected, rtol=1e-3 if half else 0, atol=1e-7 if half else 0)
+
+
+def test_half_leaves_counts_alone() -> None:
+    state = {"n": torch.tensor(7), "bn.running_var": torch.tensor([1e6]), "conv.weight": torch.tensor([0.5])}
+    kinds = {name: value.dtype for name, value in in_half(state).items()}
+    assert kinds == {"n": torch.int64, "bn.running_var": torch.float32, "conv.weight": torch.float16}
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_bundle(tmp_path / "heart", out_channels=9)
+    torch.save(EMCADNet(**ARGUMENTS).state_dict(), tmp_path / "model_trained.pt")
+    assert main(["bundle-weights", str(tmp_path / "model_trained.pt"), "--bundle", str(folder)]) == 2
+    assert "other shapes" in capsys.readouterr().err
+    assert not (folder / "models").exists()
