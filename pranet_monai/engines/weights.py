@@ -22,7 +22,7 @@ _IMPORT = (
 )
 _TRAIN = (
     "train: python -m monai.bundle run --bundle_root {bundle} --config_file {bundle}/configs/train.json "
-    "--dataset_dir DIR, then rename models/model_trained.pt to models/model.pt"
+    "--dataset_dir DIR, then python -m pranet_monai bundle-weights {bundle}/models/model_trained.pt --bundle {bundle}"
 )
 
 
