@@ -26,6 +26,6 @@ def run(args: argparse.Namespace) -> int:
     try:
         images = write_phantom(args.folder, args.patients, args.seed)
     except OSError as error:
-        raise UsageError(f"{args.folder}: can't write there ({error}); choose a folder that you may write to") from error
+        raise UsageError(f"{args.folder}: can't write there ({error}); choose another folder") from error
     print(f"{len(images)} volumes of {args.patients} patients in {args.folder / 'imagesTr'}, their labels in labelsTr")
     return 0
