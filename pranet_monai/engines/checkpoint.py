@@ -51,7 +51,7 @@ class TrainingState:
         state: dict[str, Any] = {name: item.state_dict() for name, item in self.objects.items()}
         state["epoch"] = engine.state.epoch
         if self.validator is not None:
-            best = self.validator.state
+            best: Any = self.validator.state
             state["best"] = [float(best.best_metric), int(best.best_metric_epoch)]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(".tmp")
@@ -79,7 +79,8 @@ class TrainingState:
         for name, item in self.objects.items():
             item.load_state_dict(state[name])
         if self.validator is not None and "best" in state:
-            self.validator.state.best_metric, self.validator.state.best_metric_epoch = state["best"]
+            best: Any = self.validator.state
+            best.best_metric, best.best_metric_epoch = state["best"]
         engine.state.epoch = epoch
         engine.state.iteration = epoch * (length or 0)
 

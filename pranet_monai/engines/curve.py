@@ -44,7 +44,7 @@ class TrainingCurve:
     def _note_loss(self, engine: Engine) -> None:
         self._losses.append(engine.state.output["loss"].item())
 
-    def _note_score(self, validator: Engine) -> None:
+    def _note_score(self, validator: Any) -> None:
         name = validator.state.key_metric_name
         self._score = (name, float(validator.state.metrics[name]))
 

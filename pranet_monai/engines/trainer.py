@@ -35,10 +35,9 @@ class SegmentationTrainer(SupervisedTrainer):
         clip_value: float | None = None,
         seed: int = 0,
         amp: bool = False,
-        decollate: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, decollate=decollate, **kwargs)
+        super().__init__(*args, **{"decollate": False, **kwargs})
         self.amp = amp
         self.clip_norm = clip_norm
         self.clip_value = clip_value
@@ -53,7 +52,7 @@ class SegmentationTrainer(SupervisedTrainer):
         torch.manual_seed(self.seed * 1_000_003 + engine.state.epoch)
         loader = self.data_loader
         for part in (getattr(loader, "dataset", None), getattr(loader, "sampler", None)):
-            if hasattr(part, "set_epoch"):
+            if part is not None and hasattr(part, "set_epoch"):
                 part.set_epoch(engine.state.epoch)
 
     def _iteration(self, engine: Any, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def _subsets(combination: str, stages: int) -> list[tuple[int, ...]]:
         return [subset for size in range(1, stages + 1) for subset in combinations(every, size)]
     if combination == "last_layer":
         return [every[-1:]]
-    singles = [(stage,) for stage in every]
+    singles: list[tuple[int, ...]] = [(stage,) for stage in every]
     return singles + [every] if combination == "stages_and_sum" and stages > 1 else singles
 
 
