@@ -41,7 +41,7 @@ class TrainingCurve:
         if self.validator is not None:
             self.validator.add_event_handler(Events.COMPLETED, self._note_score)
 
-    def _note_loss(self, engine: Engine) -> None:
+    def _note_loss(self, engine: Any) -> None:
         self._losses.append(engine.state.output["loss"].item())
 
     def _note_score(self, validator: Any) -> None:
