@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_ne
 from pranet_monai.apps.build_bundles import build_bundle
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.metrics import summarise
+from pranet_monai.networks.nets import NETWORKS
+from pranet_monai.networks.published import PUBLISHED
 from pranet_monai.reports.tables import read_csv, strict_json
 
-from .conftest import BUNDLES_TO_BUILD, ROOT, read_json, training_options
+from .conftest import BUNDLES_TO_BUILD, ROOT, network_of, read_json, training_options
 
 SCHEMA = Path(__file__).with_name("meta_schema.json")
 LARGEST_FILE = 40 * 2**20
@@ -32,7 +35,8 @@ def test_generated_files_are_up_to_date(bundle: Path) -> None:
 
 def test_files_that_a_bundle_needs(bundle: Path) -> None:
     needed = ["LICENSE", "docs/README.md", "docs/data_license.txt", "configs/logging.conf"]
-    needed += [f"configs/{name}.json" for name in ("metadata", "inference", "evaluate", "train", "multi_gpu_train")]
+    configs = ("metadata", "inference", "evaluate", "train", "multi_gpu_train", "multi_gpu_evaluate")
+    needed += [f"configs/{name}.json" for name in configs]
     assert not [name for name in needed if not (bundle / name).is_file()]
     assert "segmentation" in bundle.name  # MONAI Label takes the type of the model from the name
     assert not [path for path in bundle.rglob("*") if path.is_file() and path.stat().st_size > LARGEST_FILE]
@@ -46,31 +50,47 @@ def test_metadata(bundle: Path) -> None:
     assert next(iter(image)) == "image"
     assert next(iter(pred)) == "pred"
     labels = get_label_map(read_json(bundle / "configs" / "inference.json")["label_map"]["name"]).labels
-    assert pred["pred"]["channel_def"] == {str(index): name for index, name in labels.items()}
+    names = list(labels.values())
+    names = names[1:] if pred["pred"]["num_channels"] == 1 else names  # one channel of probabilities has no background
+    assert pred["pred"]["channel_def"] == {str(index): name for index, name in enumerate(names)}
 
 
-def test_inference_properties(runnable_bundle: Path, labelled_volumes: Path) -> None:
+def test_official_checkpoint_is_of_this_network(bundle: Path) -> None:
+    config, metadata = (read_json(bundle / "configs" / f"{name}.json") for name in ("inference", "metadata"))
+    official = config["official_checkpoint"]
+    if official is None:
+        pytest.skip("none was released")
+    (published,) = [published for published in PUBLISHED if official in published.checkpoints]
+    arguments = {name: value for name, value in config["network_def"].items() if name != "_target_"}
+    defaults = {name: known.default for name, known in signature(NETWORKS[network_of(bundle)]).parameters.items()}
+    assert network_of(bundle) == published.network
+    assert defaults | arguments == defaults | published.arguments
+    shape = metadata["network_data_format"]["inputs"]["image"]["spatial_shape"]
+    assert shape == [published.image_size] * 2
+
+
+def test_inference_properties(runnable_bundle: Path, labelled_data: Path) -> None:
     config = runnable_bundle / "configs" / "inference.json"
     workflow = ConfigWorkflow(
         config_file=str(config),
         workflow_type="inference",
         logging_file=False,
         bundle_root=str(runnable_bundle),
-        dataset_dir=str(labelled_volumes),
+        dataset_dir=str(labelled_data),
         output_dir=str(runnable_bundle / "eval"),
     )
     workflow.initialize()
     assert workflow.check_properties() == []
 
 
-def test_train_properties(runnable_bundle: Path, labelled_volumes: Path) -> None:
+def test_train_properties(runnable_bundle: Path, labelled_data: Path) -> None:
     workflow = ConfigWorkflow(
         config_file=str(runnable_bundle / "configs" / "train.json"),
         workflow_type="train",
         logging_file=False,
         bundle_root=str(runnable_bundle),
         output_dir=str(runnable_bundle / "runs"),
-        **training_options(labelled_volumes),
+        **training_options(labelled_data),
     )
     workflow.initialize()
     assert workflow.check_properties() == []
