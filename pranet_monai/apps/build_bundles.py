@@ -103,12 +103,13 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     labels = get_label_map(own["label_map"])
     derived = {
         "bundle": folder.name,
+        "num_classes": labels.out_channels,
         "out_channels": labels.out_channels,
         "channel_def": {str(index): name for index, name in labels.labels.items()},
         "label_classes": ", ".join(f"{index} {name.replace('_', ' ')}" for index, name in labels.labels.items()),
         "eval_metrics": eval_metrics(folder),
     }
-    facts = Facts({**_read_yaml(shared / "facts.yaml"), **own, **derived}, source)
+    facts = Facts({**_read_yaml(shared / "facts.yaml"), **derived, **own}, source)
 
     templates = {path.stem: _read_yaml(path) for path in sorted((shared / kind).glob("*.yaml"))}
     if unknown := changes.keys() - templates.keys():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai.bundle import ConfigParser
 
-from pranet_monai.data.cases import find_cases
+from pranet_monai.data.cases import Kind, find_cases
 from pranet_monai.engines.weights import find_weights
 from pranet_monai.errors import UsageError
 
@@ -31,22 +31,27 @@ _RUN_ARGUMENTS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "
 
 
 def check_run(
-    dataset_dir: str | Path, output_dir: str | Path, weights: str | Path, official_checkpoint: str | None = None
+    dataset_dir: str | Path,
+    output_dir: str | Path,
+    weights: str | Path,
+    official_checkpoint: str | None = None,
+    kind: Kind = "volume",
 ) -> None:
     """Ends the run before anything is loaded where the folder, the output or the weights can't be right.
 
     Args:
-        dataset_dir: must hold at least one volume.
+        dataset_dir: must hold at least one image.
         output_dir: must be, or become, a folder that can be written to.
         weights: must be a file.
         official_checkpoint: the authors' file that they can be made of, if there is one.
+        kind: of the images, as in ``find_cases``.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
     with _wrong_use_exits():
         check_overrides(sys.argv[1:])
-        find_cases(dataset_dir, output_dir=output_dir)
+        find_cases(dataset_dir, output_dir=output_dir, kind=kind)
         find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
 

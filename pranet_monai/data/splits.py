@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,8 @@ from pranet_monai.errors import UsageError
 
 __all__ = ["cases_of_split", "load_split", "load_split_parts", "patient_of"]
 
+# drawn at random from whatever cases there are, for data sets without a committed split
+_RANDOM = re.compile(r"random_(?P<train>[1-9]\d*)_(?P<val>[1-9]\d*)")
 _FOLDER = Path(__file__).parent / "splits"
 
 
@@ -65,8 +69,10 @@ def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str | Se
     """The cases whose patients are in one part of a split, or in one of several (the folds to train on), for training.
 
     Args:
-        cases: what :func:`~pranet_monai.data.cases.find_cases` gives; cases of other patients are left out.
-        name: of the split, see :func:`load_split`.
+        cases: what :func:`~pranet_monai.data.cases.find_cases` gives, or
+            :func:`~pranet_monai.data.datasets.find_data_set`; cases of other patients are left out.
+        name: of the split, see :func:`load_split`; or ``"random_90_10"``, say, which deals the cases out to "train" and
+            "val" in these proportions, always the same way. It can't know which images show the same patient.
         part: of the split, or several.
 
     Raises:
@@ -74,8 +80,11 @@ def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str | Se
             split says would give scores of another experiment.
     """
     parts = [part] if isinstance(part, str) else part
+    if random_split := _RANDOM.fullmatch(name):
+        dealt = _deal_out(cases, int(random_split["train"]), int(random_split["val"]))
+        return [case for one in parts for case in dealt[one]]
     patients = [patient for one in parts for patient in load_split(name, one)]
-    chosen = [(patient_of(case["case"], patients), case) for case in cases]
+    chosen = [(patient_of(case.get("patient", case["case"]), patients), case) for case in cases]
     unusable = [f"{case['case']}: {case['error']}" for patient, case in chosen if patient and "error" in case]
     if unusable:
         raise UsageError(f"split {name!r}, part {part!r}: cases that can't be used:\n  " + "\n  ".join(unusable))
@@ -87,3 +96,13 @@ def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str | Se
             f"folder: {shown}. Check dataset_dir, or name a split file of your own (split=FILE.json)."
         )
     return [case for patient, case in chosen if patient]
+
+
+def _deal_out(cases: Sequence[Mapping[str, Any]], train: int, val: int) -> dict[str, list[Mapping[str, Any]]]:
+    """Usable cases at random into "train" and "val", at least one of each."""
+    usable = sorted((case for case in cases if "error" not in case), key=lambda case: case["case"])
+    if len(usable) < 2:
+        raise UsageError(f"found {len(usable)} usable case(s); a random split needs 2 or more: check dataset_dir")
+    random.Random(0).shuffle(usable)
+    for_validation = min(max(1, round(len(usable) * val / (train + val))), len(usable) - 1)
+    return {"train": usable[for_validation:], "val": usable[:for_validation]}

@@ -12,8 +12,9 @@ import nibabel as nib
 from monai.data import Dataset, ThreadDataLoader, list_data_collate
 
 from pranet_monai.errors import BadCaseError, UsageError
-from pranet_monai.transforms.files import is_nifti, mask_path, open_nifti
+from pranet_monai.transforms.files import is_nifti, is_photograph, mask_path, open_nifti
 from pranet_monai.transforms.label_table import read_label_table
+from pranet_monai.transforms.photograph import photograph_mask_is_whole
 
 __all__ = ["CASE", "DONE_MASK", "ERROR", "CaseDataset", "CaseLoader", "mask_is_whole", "reason_of"]
 
@@ -56,7 +57,7 @@ class CaseDataset(Dataset):
             return {CASE: case, ERROR: item[ERROR]}
         try:
             if self.resume and self.output_dir is not None:
-                mask = mask_path(self.output_dir, case)
+                mask = mask_path(self.output_dir, case, image=item["image"])
                 if mask_is_whole(mask, item["image"]):
                     return {CASE: case, DONE_MASK: str(mask)}
             return super()._transform(index)
@@ -86,6 +87,8 @@ def mask_is_whole(mask: str | Path, image: str | Path) -> bool:
     """Whether an earlier run has finished this mask: ours, readable to its last byte, and of the image's shape."""
     if not Path(mask).is_file():
         return False
+    if is_photograph(image):
+        return photograph_mask_is_whole(mask, image)
     try:
         with gzip.open(mask) as stream:  # nibabel stops before the checksum at the end
             while stream.read(1 << 20):

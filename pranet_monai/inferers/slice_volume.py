@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from monai.inferers import Inferer
 from monai.inferers.utils import sliding_window_inference
 from monai.utils import convert_to_dst_type
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.transforms.slicing import ANATOMICAL_AXES, THROUGH_PLANE, as_slices, in_plane_spacing, slicing_axis
-from pranet_monai.transforms.zoom import zoom_planes
+from pranet_monai.transforms.zoom import resize_planes, zoom_planes
 
 from .memory import RetreatingBatches
 
@@ -30,7 +29,7 @@ _MIRRORINGS = ((0,), (1,), (0, 1))
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "mode": ("gaussian", "constant"),
     "axis": (*ANATOMICAL_AXES, THROUGH_PLANE, 0, 1, 2),
-    "resize": (None, "cubic"),
+    "resize": (None, "cubic", "bilinear"),
     "output": ("labels", "probabilities", "logits"),
     "activation": ("softmax", "sigmoid"),
     "amp": (False, True, "float16", "bfloat16"),
@@ -41,14 +40,15 @@ class SliceVolumeInferer(Inferer):
     """Runs a 2D network over the slices of a volume and gives labels on the volume's own grid.
 
     Slices go through the network in batches and each batch is turned into labels at once, so only a ``uint8`` volume
-    is kept: peak memory is that volume and one batch, whatever the number of classes and slices. Three ways lead to
+    is kept: peak memory is that volume and one batch, whatever the number of classes and slices. Four ways lead to
     the network:
 
     - native (default): windows of ``roi_size`` slide over each slice, exactly as in ``monai.inferers.SliceInferer``;
     - ``pixdim``: slices are first resampled to that in-plane spacing (bilinear, antialiased where it shrinks), and the
       logits come back to the native grid (bilinear) before the decision, so label borders are as fine as the image;
     - ``resize="cubic"``: the protocol of TransUNet and its successors (EMCAD, MERIT, MIST): ``scipy.ndimage.zoom`` of
-      order 3 squeezes each slice into ``roi_size``, and its labels come back by order 0.
+      order 3 squeezes each slice into ``roi_size``, and its labels come back by order 0;
+    - ``resize="bilinear"``: that of PraNet for photographs: the whole image squeezed, its logits back to its size.
 
     The slicing axis is anatomical and found in the ``MetaTensor``'s affine. Several frames of a cine series that come
     as channels are segmented one by one. Works as the ``inferer`` of a bundle and in MONAI Label.
@@ -61,7 +61,7 @@ class SliceVolumeInferer(Inferer):
         mode: weight of a window's pixels where windows overlap, ``"gaussian"`` or ``"constant"``.
         axis: ``"axial"``, ``"coronal"``, ``"sagittal"``; ``"through_plane"``, the axis along which a stack was
             acquired, whatever its anatomy; or a spatial axis 0, 1, 2 to cut along whatever it means.
-        resize: None, or ``"cubic"``.
+        resize: None, ``"cubic"`` or ``"bilinear"``.
         pixdim: None, or the in-plane spacing in mm along the slice's rows and columns axes that the network expects.
         output: ``"labels"`` (``uint8``), ``"probabilities"`` or ``"logits"`` (``float32``, memory grows accordingly).
         activation: ``"softmax"``, labels exclude each other (argmax); ``"sigmoid"``, every channel is a mask of its own
@@ -211,8 +211,9 @@ class SliceVolumeInferer(Inferer):
         if self.resize == "cubic":
             logits = predict(zoom_planes(planes, grid, order=3))
             return zoom_planes(self._finish(logits), native, order=0)
-        logits = self._windows(_bilinear(planes, grid), predict, batch_size)
-        return self._finish(_bilinear(logits, native))
+        small = resize_planes(planes, grid)
+        logits = predict(small) if self.resize else self._windows(small, predict, batch_size)
+        return self._finish(resize_planes(logits, native))
 
     def _windows(self, planes: Tensor, predict: Callable[[Tensor], Tensor], batch_size: int) -> Tensor:
         if self.roi_size is None:
@@ -275,8 +276,3 @@ class SliceVolumeInferer(Inferer):
 
 def _unravel(numbers: range, shape: torch.Size) -> tuple[Tensor, ...]:
     return torch.unravel_index(torch.arange(numbers.start, numbers.stop), shape)
-
-
-def _bilinear(planes: Tensor, size: Sequence[int]) -> Tensor:
-    # antialias changes nothing where the slice grows; where it shrinks every pixel counts instead of four
-    return F.interpolate(planes, size=tuple(size), mode="bilinear", antialias=True)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from .markup import Markup, element, join
-from .measures import METRICS, VOLUME, Measure, plain_name
+from .measures import VOLUMES, Measure, Vocabulary, plain_name
 from .shell import Section
 from .tables import Row
 
@@ -25,7 +25,13 @@ JPEG_QUALITY = 78
 FLAGS = {"missed": "an organ missed", "false": "a false organ", "border": "an organ at the edge of the volume"}
 
 
-def cases_section(folder: Path, cases: Sequence[Row], metrics: Sequence[Row], colors: Mapping[str, str]) -> Section:
+def cases_section(
+    folder: Path,
+    cases: Sequence[Row],
+    metrics: Sequence[Row],
+    colors: Mapping[str, str],
+    vocabulary: Vocabulary = VOLUMES,
+) -> Section:
     """All cases, worst first.
 
     Args:
@@ -33,16 +39,18 @@ def cases_section(folder: Path, cases: Sequence[Row], metrics: Sequence[Row], co
         cases: rows of ``cases.csv``.
         metrics: rows of ``metrics.csv``.
         colors: organ → CSS colour.
+        vocabulary: what was measured.
     """
     if not cases:
         return Section("case-list", "Cases", element("p", "No case was processed."))
-    measures = [*METRICS, VOLUME] if metrics else [VOLUME]
+    size = vocabulary.size
+    measures = [*vocabulary.metrics, size] if metrics else [size]
     scores: dict[str, dict[str, Row]] = {row["case"]: {} for row in cases}
     for row in metrics:
         scores.setdefault(row["case"], {})[row["organ"]] = row
     for row in cases:
         for organ in colors:
-            scores[row["case"]].setdefault(organ, _volume_row(row, organ))
+            scores[row["case"]].setdefault(organ, _size_row(row, organ, size))
     ordered = sorted(cases, key=lambda row: _goodness(scores[row["case"]], measures[0]))
     rows = []
     for index, row in enumerate(ordered):
@@ -63,8 +71,8 @@ def _facts(measure: Measure) -> dict[str, object]:
     return {"key": measure.key, "decimals": measure.decimals, "higher_is_better": measure.higher_is_better}
 
 
-def _volume_row(row: Row, organ: str) -> Row:
-    return {key: row.get(f"{key}_{organ}") for key in ("volume_ml", "voxels", "touches_border")}
+def _size_row(row: Row, organ: str, size: Measure) -> Row:
+    return {key: row.get(f"{key}_{organ}") for key in (size.key, "touches_border")}
 
 
 def _mean(organs: Mapping[str, Row], measure: Measure) -> float | None:
@@ -124,17 +132,17 @@ def _number(value: float | None) -> str | None:
 
 
 def _details(organs: Mapping[str, Row], measures: Sequence[Measure]) -> Markup:
-    has_reference = len(measures) > 1
+    has_reference, size = len(measures) > 1, measures[-1]
     headings = [
         "Organ",
         *(measure.heading for measure in measures),
-        *(["Expert (ml)"] if has_reference else []),
+        *([f"Expert ({size.unit})"] if has_reference else []),
         "Note",
     ]
     rows = []
     for organ, values in organs.items():
         cells = [measure.text(values.get(measure.key)) for measure in measures]
-        cells += [VOLUME.text(values.get("reference_volume_ml"))] if has_reference else []
+        cells += [size.text(values.get(f"reference_{size.key}"))] if has_reference else []
         notes = [FLAGS["border"]] if values.get("touches_border") else []
         status = values.get("status", "ok")
         notes += [status.replace("_", " ")] if status != "ok" else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..metrics import HIGHER_IS_BETTER
 
-__all__ = ["METRICS", "PAPER_METRICS", "VOLUME", "Measure", "plain_name"]
+__all__ = ["METRICS", "PAPER_METRICS", "PHOTOGRAPHS", "VOLUME", "VOLUMES", "Measure", "Vocabulary", "plain_name"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,38 @@ PAPER_METRICS = [
     Measure("paper_assd_voxels", "ASSD (paper)", "voxels", 2, False),
 ]
 VOLUME = Measure("volume_ml", "Volume", "ml", 1, None)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a report measures, in the words of its tables.
+
+    Attributes:
+        metrics: against the expert, in the order of the columns; the first one orders the cases.
+        size: of an organ, with or without an expert.
+        plotted: keys of the metrics that are drawn and stand at the top.
+    """
+
+    metrics: tuple[Measure, ...]
+    size: Measure
+    plotted: tuple[str, ...]
+
+
+VOLUMES = Vocabulary(tuple(METRICS), VOLUME, ("dice", "hd95_mm"))
+PHOTOGRAPHS = Vocabulary(
+    (
+        Measure("dice", "Dice", "", 3, True),
+        Measure("iou", "IoU", "", 3, True),
+        Measure("mean_dice", "meanDice", "", 3, True),
+        Measure("mean_iou", "meanIoU", "", 3, True),
+        Measure("weighted_f", "Weighted F", "", 3, True),
+        Measure("s_measure", "S", "", 3, True),
+        Measure("mean_e", "Mean E", "", 3, True),
+        Measure("mae", "MAE", "", 4, False),
+    ),
+    Measure("pixels", "Area", "pixels", 0, None),
+    ("dice", "iou"),
+)
 
 
 def plain_name(organ: str) -> str:

@@ -13,9 +13,9 @@ from .cardiac_page import cardiac_section
 from .case_table import cases_section
 from .charts import box_plot
 from .markup import Markup, element, join
-from .measures import METRICS, VOLUME, Measure, plain_name
+from .measures import VOLUMES, Measure, Vocabulary, plain_name
 from .previews import organ_color
-from .result_tables import case_volumes, paper_section, results_section, volumes_section
+from .result_tables import case_sizes, paper_section, results_section, sizes_section
 from .shell import Section, page_shell, table
 from .tables import Row, write_atomically
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..data.labels import LabelMap
 
 __all__ = ["write_page"]
-
-PLOTTED = ("dice", "hd95_mm")
 
 
 def write_page(
@@ -35,6 +33,7 @@ def write_page(
     summary: Mapping[str, Any] | None,
     run: Mapping[str, Any],
     cardiac: Sequence[Row] = (),
+    vocabulary: Vocabulary = VOLUMES,
 ) -> None:
     """Write ``index.html`` into a report folder.
 
@@ -46,22 +45,25 @@ def write_page(
         summary: content of ``summary.json``, where there are metrics.
         run: content of ``run.json``.
         cardiac: rows of ``cardiac.csv``; may be empty.
+        vocabulary: what was measured.
     """
     colors = {organ: _css_color(label_map, organ) for organ in label_map.organs}
     title = f"Segmentation report: {plain_name(label_map.name)}"
     parts = [
         _failures(cases),
-        results_section(summary, colors) if summary else volumes_section(cases, colors),
+        results_section(summary, colors, vocabulary) if summary else sizes_section(cases, colors, vocabulary.size),
         paper_section(summary["paper"], colors) if summary and "paper" in summary else None,
-        _plots(cases, metrics, colors),
-        cases_section(folder, cases, metrics, colors),
+        _plots(cases, metrics, colors, vocabulary),
+        cases_section(folder, cases, metrics, colors, vocabulary),
         cardiac_section(cardiac),
-        _definitions(summary["definitions"]) if summary else None,
+        _definitions(summary["definitions"], vocabulary) if summary else None,
         _run(run),
     ]
     sections = [section for section in parts if section is not None]
     body = join(
-        _head(title, cases, summary, run), Section.contents(sections), *(section.markup() for section in sections)
+        _head(title, cases, summary, run, vocabulary),
+        Section.contents(sections),
+        *(section.markup() for section in sections),
     )
     write_atomically(folder / "index.html", page_shell(title, body))
 
@@ -72,8 +74,12 @@ def _css_color(label_map: LabelMap, organ: str) -> str:
 
 
 def _head(
-    title: str, cases: Sequence[Row], summary: Mapping[str, Any] | None, run: Mapping[str, Any]
-) -> Markup:  # fmt: skip
+    title: str,
+    cases: Sequence[Row],
+    summary: Mapping[str, Any] | None,
+    run: Mapping[str, Any],
+    vocabulary: Vocabulary,
+) -> Markup:
     failed = sum(row["status"] == "failed" for row in cases)
     skipped = sum(row["status"] == "skipped" for row in cases)
     parts = [f"{len(cases) - failed - skipped} good", f"{failed} failed"]
@@ -81,7 +87,7 @@ def _head(
     cards = [_card(str(len(cases)), "cases: " + ", ".join(parts), alarm=failed > 0)]
     if summary:
         overall = summary["overall"]
-        cards += [_score_card(measure, overall) for measure in METRICS if measure.key in PLOTTED]
+        cards += [_score_card(measure, overall) for measure in vocabulary.metrics if measure.key in vocabulary.plotted]
         missed, false = overall["n_missed"], overall["n_false"]
         cards.append(_card(f"{missed} / {false}", "organs missed / false", alarm=missed + false > 0))
     finished = str(run.get("finished", "")).replace("T", " ").replace("+00:00", " UTC")
@@ -114,12 +120,15 @@ def _failures(cases: Sequence[Row]) -> Section | None:
     return Section("failed", "Failed cases", table(["Case", "Reason"], rows, text_columns=2))
 
 
-def _plots(cases: Sequence[Row], metrics: Sequence[Row], colors: Mapping[str, str]) -> Section | None:
+def _plots(
+    cases: Sequence[Row], metrics: Sequence[Row], colors: Mapping[str, str], vocabulary: Vocabulary
+) -> Section | None:
     if metrics:
-        plots = [_metric_plot(measure, metrics, colors) for measure in METRICS if measure.key in PLOTTED]
+        plotted = [measure for measure in vocabulary.metrics if measure.key in vocabulary.plotted]
+        plots = [_metric_plot(measure, metrics, colors) for measure in plotted]
     else:
-        volumes = {organ: case_volumes(cases, organ) for organ in colors}
-        plots = [box_plot(VOLUME, volumes, colors)] if any(volumes.values()) else []
+        sizes = {organ: case_sizes(cases, organ, vocabulary.size) for organ in colors}
+        plots = [box_plot(vocabulary.size, sizes, colors)] if any(sizes.values()) else []
     if not plots:
         return None
     note = "Each dot is a case; click it to see the case. Box: quartiles and median; whiskers: 1.5 times the box."
@@ -140,8 +149,8 @@ def _metric_plot(measure: Measure, metrics: Sequence[Row], colors: Mapping[str, 
     return box_plot(measure, values, colors, warnings)
 
 
-def _definitions(texts: Mapping[str, str]) -> Section:
-    titles = {measure.key: measure.title for measure in (*METRICS, VOLUME)}
+def _definitions(texts: Mapping[str, str], vocabulary: Vocabulary) -> Section:
+    titles = {measure.key: measure.title for measure in (*vocabulary.metrics, vocabulary.size)}
     titles |= {"both_empty": "both empty", "ci95": "95 % CI", "false": "false organ", "missed": "missed organ"}
     return Section("definitions", "Definitions", _pairs({titles.get(key, key): text for key, text in texts.items()}))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's tables per organ: results against the expert, the papers' numbers, or volumes alone."""
+"""The page's tables per organ: results against the expert, the papers' numbers, or sizes alone."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .markup import Markup, element, join
-from .measures import METRICS, PAPER_METRICS, VOLUME, Measure
+from .measures import PAPER_METRICS, Measure, Vocabulary
 from .shell import Section, organ_heading, table
 from .tables import Row
 
-__all__ = ["case_volumes", "paper_section", "results_section", "volumes_section"]
+__all__ = ["case_sizes", "paper_section", "results_section", "sizes_section"]
 
 
-def results_section(summary: Mapping[str, Any], colors: Mapping[str, str]) -> Section:
+def results_section(summary: Mapping[str, Any], colors: Mapping[str, str], vocabulary: Vocabulary) -> Section:
     """Mean, spread and interval of each metric per organ.
 
     Args:
         summary: content of ``summary.json``.
         colors: organ → CSS colour.
+        vocabulary: what was measured.
     """
-    headings = ["Organ", "Cases", "Missed", "False", *(measure.heading for measure in METRICS)]
+    metrics = vocabulary.metrics
+    headings = ["Organ", "Cases", "Missed", "False", *(measure.heading for measure in metrics)]
     rows = [
-        element("tr", organ_heading(organ, colors[organ]), *_result_cells(scores))
+        element("tr", organ_heading(organ, colors[organ]), *_result_cells(scores, metrics))
         for organ, scores in summary["organs"].items()
     ]
-    overall = _result_cells(summary["overall"])
+    overall = _result_cells(summary["overall"], metrics)
     rows.append(element("tr", element("th", "mean over organs", scope="row"), *overall, class_="overall"))
     meaning = summary["definitions"]
     note = "Mean ± standard deviation over the cases; below it the 95 % confidence interval of the mean. "
-    note += f"HD95 is {meaning['hd95_mm'].partition(':')[0]}; distances are in mm. "
+    if "hd95_mm" in meaning:
+        note += f"HD95 is {meaning['hd95_mm'].partition(':')[0]}; distances are in mm. "
     if summary["overall"]["n_missed"] + summary["overall"]["n_false"]:
         note += f"A missed or false organ {meaning['missed'].partition('; ')[2]}. "
     link = element("a", "Definitions", href="#definitions")
@@ -39,11 +42,11 @@ def results_section(summary: Mapping[str, Any], colors: Mapping[str, str]) -> Se
     return Section("results", "Results per organ", content)
 
 
-def _result_cells(scores: Mapping[str, Any]) -> list[Markup]:
+def _result_cells(scores: Mapping[str, Any], metrics: Sequence[Measure]) -> list[Markup]:
     counts = [element("td", scores["n"])]
     for kind in ("n_missed", "n_false"):
         counts.append(element("td", scores[kind], class_="bad" if scores[kind] else None))
-    return counts + [_score_cell(measure, scores[measure.key]) for measure in METRICS]
+    return counts + [_score_cell(measure, scores[measure.key]) for measure in metrics]
 
 
 def _score_cell(measure: Measure, score: Mapping[str, Any]) -> Markup:
@@ -77,28 +80,29 @@ def _paper_cells(means: Mapping[str, float | None]) -> list[Markup]:
     return [element("td", measure.text(means[measure.key])) for measure in PAPER_METRICS]
 
 
-def volumes_section(cases: Sequence[Row], colors: Mapping[str, str]) -> Section | None:
-    """Volumes per organ, for a run without expert masks.
+def sizes_section(cases: Sequence[Row], colors: Mapping[str, str], size: Measure) -> Section | None:
+    """Sizes per organ, for a run without expert masks.
 
     Args:
         cases: rows of ``cases.csv``.
         colors: organ → CSS colour.
+        size: volume or area.
     """
     rows = []
     for organ, color in colors.items():
-        values = [value for _, value in case_volumes(cases, organ)]
+        values = [value for _, value in case_sizes(cases, organ, size)]
         if values:
-            spread = f" ± {VOLUME.text(statistics.stdev(values))}" if len(values) > 1 else ""
-            mean = VOLUME.text(statistics.fmean(values)) + spread
-            cells = [str(len(values)), str(values.count(0)), mean, VOLUME.interval((min(values), max(values)))]
+            spread = f" ± {size.text(statistics.stdev(values))}" if len(values) > 1 else ""
+            mean = size.text(statistics.fmean(values)) + spread
+            cells = [str(len(values)), str(values.count(0)), mean, size.interval((min(values), max(values)))]
             rows.append(element("tr", organ_heading(organ, color), *(element("td", cell) for cell in cells)))
     if not rows:
         return None
-    headings = ["Organ", "Cases", "Not found", "Mean volume (ml) ± sd", "Range (ml)"]
-    return Section("volumes", "Volumes per organ", table(headings, rows))
+    headings = ["Organ", "Cases", "Not found", f"Mean {size.title.lower()} ({size.unit}) ± sd", f"Range ({size.unit})"]
+    return Section("sizes", f"{size.title}s per organ", table(headings, rows))
 
 
-def case_volumes(cases: Sequence[Row], organ: str) -> list[tuple[str, float]]:
-    """(case, ml) of each case in which an organ was measured."""
-    key = f"{VOLUME.key}_{organ}"
+def case_sizes(cases: Sequence[Row], organ: str, size: Measure) -> list[tuple[str, float]]:
+    """(case, ml or pixels) of each case in which an organ was measured."""
+    key = f"{size.key}_{organ}"
     return [(row["case"], row[key]) for row in cases if row.get(key) is not None]

@@ -23,6 +23,7 @@ from ..metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
 from .cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from .cardiac_page import write_patient_pages
 from .definitions import definitions
+from .measures import VOLUMES
 from .page import write_page
 from .previews import draw_preview
 from .run_info import environment, weights_record
@@ -62,6 +63,10 @@ class RunReport:
     Raises:
         UsageError: when the folder can't be written, or the label map is unknown.
     """
+
+    vocabulary = VOLUMES
+    organ_columns = ORGAN_COLUMNS
+    metric_columns = METRIC_COLUMNS
 
     def __init__(
         self,
@@ -121,8 +126,21 @@ class RunReport:
             BadCaseError: when reference and prediction don't fit together, or hold labels outside the map.
         """
         organs = self._measure(prediction, affine, reference)
+        self._record(case, organs, prediction, affine, image, reference, seconds)
+
+    def _record(
+        self,
+        case: str,
+        organs: list[Row],
+        prediction: np.ndarray,
+        affine: np.ndarray | None,
+        image: np.ndarray | None,
+        reference: np.ndarray | None,
+        seconds: float | None,
+    ) -> None:
+        """Draw and write down what was measured; the arrays as in :meth:`add_case`."""
         if self.previews:
-            legend = _legend_notes(organs)
+            legend = {row["organ"]: self._legend_note(row) for row in organs}
             png = draw_preview(case, prediction, affine, self.label_map, image, reference, self.window, legend)
             write_atomically(self.preview_path(case), png)
         # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
@@ -131,7 +149,7 @@ class RunReport:
         else:
             self._metrics.put(case, [{"case": case, **organ} for organ in organs])
         row: Row = {"case": case, "status": "ok", "reason": "", "seconds": seconds}
-        row |= {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in ORGAN_COLUMNS}
+        row |= {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in self.organ_columns}
         self._cases.put(case, [row])
 
     def add_failure(self, case: str, reason: str | Exception) -> None:
@@ -151,10 +169,13 @@ class RunReport:
             mask: the mask that the earlier run has written.
         """
         if case not in self._cases and mask is not None:
-            volume = nib.Nifti1Image.from_filename(mask)
-            self.add_case(case, np.asarray(volume.dataobj), volume.affine)
+            self._measure_again(case, mask)
         former = self._cases[case][0] if case in self._cases else {"case": case}
         self._cases.put(case, [{**former, "status": "skipped", "reason": KEPT}])
+
+    def _measure_again(self, case: str, mask: str | Path) -> None:
+        volume = nib.Nifti1Image.from_filename(mask)
+        self.add_case(case, np.asarray(volume.dataobj), volume.affine)
 
     def absorb(self, folder: Path) -> None:
         """Take over the rows and pictures of a report on other cases of the same run, and remove its folder.
@@ -196,15 +217,20 @@ class RunReport:
         rows = self._metrics.rows
         summary = None
         if rows:
-            summary = {"definitions": definitions(**self.metric_options), **summarise(rows)}
-            if self.protocol == "paper":
-                summary["paper"] = {"note": PAPER_VOLUME_NOTE, **summarise_paper(rows)}
+            summary = self._summary(rows)
             write_json(self.folder / "summary.json", summary)
         run = self._run_record(dict(run_info or {}), counts)
         write_json(self.folder / "run.json", run)
         cardiac = self._write_cardiac(rows)
-        write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac)
+        write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac, self.vocabulary)
         return {"report": str(self.folder), "cases": counts, "summary": summary}
+
+    def _summary(self, rows: list[Row]) -> dict[str, Any]:
+        """What ``summary.json`` says of the rows of metrics."""
+        summary = {"definitions": definitions(**self.metric_options), **summarise(rows)}
+        if self.protocol == "paper":
+            summary["paper"] = {"note": PAPER_VOLUME_NOTE, **summarise_paper(rows)}
+        return summary
 
     def _write_cardiac(self, metrics: list[Row]) -> list[Row]:
         if not set(ORGANS.values()) <= set(self.label_map.organs):
@@ -223,7 +249,7 @@ class RunReport:
         """Cases and metrics; nothing of an earlier run may stand beside their rows but what they agree with."""
         stale = ["summary.json", "run.json", "index.html", "cardiac.csv", "patients"]
         stale += [] if resume else ["cases.csv", "metrics.csv", "previews"]
-        columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in ORGAN_COLUMNS]
+        columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self.organ_columns]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for path in (self.folder / name for name in stale):
@@ -240,7 +266,7 @@ class RunReport:
                 "choose a folder that you may write to"
             ) from error
         paper = PAPER_COLUMNS if self.protocol == "paper" else []
-        return cases, CaseTable(self.folder / "metrics.csv", METRIC_COLUMNS + paper)
+        return cases, CaseTable(self.folder / "metrics.csv", self.metric_columns + paper)
 
     def _measure(self, prediction: np.ndarray, affine: np.ndarray | None, reference: np.ndarray | None) -> list[Row]:
         spacing = voxel_sizes(np.eye(4) if affine is None else affine)
@@ -265,14 +291,12 @@ class RunReport:
             "seconds_per_case": {row["case"]: row.get("seconds") for row in self._cases.rows},
         }
 
-
-def _legend_notes(organs: list[Row]) -> dict[str, str]:
-    """What the preview's legend says beside each organ."""
-    notes = {}
-    for row in organs:
-        note = f"{row['volume_ml']:.0f} ml" if row["volume_ml"] >= 10 else f"{row['volume_ml']:.1f} ml"
+    def _legend_note(self, row: Row) -> str:
+        """What the preview's legend says beside an organ."""
+        size = self.vocabulary.size
+        value = row[size.key]
+        note = f"{value:.1f} {size.unit}" if value < 10 and size.decimals else f"{value:.0f} {size.unit}"
         if "dice" in row:
-            note += f" (expert {row['reference_volume_ml']:.0f})"
+            note += f" (expert {row[f'reference_{size.key}']:.0f})"
             note += f" · Dice {row['dice']:.2f}" if row["dice"] == row["dice"] else ""
-        notes[row["organ"]] = note
-    return notes
+        return note

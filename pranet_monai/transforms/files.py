@@ -1,21 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of volume files: which ones we read, and where the mask of each goes."""
+"""Names of files: which volumes and photographs we read, and where the mask of each goes."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
 
-__all__ = ["VOLUME_EXTENSIONS", "is_nifti", "mask_path", "open_nifti", "volume_extension", "volume_stem"]
+__all__ = [
+    "PHOTOGRAPH_EXTENSIONS",
+    "VOLUME_EXTENSIONS",
+    "file_extension",
+    "file_stem",
+    "is_nifti",
+    "is_photograph",
+    "mask_path",
+    "open_nifti",
+    "volume_extension",
+    "volume_stem",
+    "written_whole",
+]
 
 VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".mha")
+PHOTOGRAPH_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+def file_extension(path: str | Path, extensions: tuple[str, ...]) -> str:
+    """Which of the extensions a file has, in any case; empty where none."""
+    name = Path(path).name.lower()
+    return next((extension for extension in extensions if name.endswith(extension)), "")
 
 
 def volume_extension(path: str | Path) -> str:
     """The extension by which a file counts as a volume, in lower case; empty for every other file."""
-    name = Path(path).name.lower()
-    return next((extension for extension in VOLUME_EXTENSIONS if name.endswith(extension)), "")
+    return file_extension(path, VOLUME_EXTENSIONS)
+
+
+def is_photograph(path: str | Path) -> bool:
+    """Whether the file's name says photograph."""
+    return bool(file_extension(path, PHOTOGRAPH_EXTENSIONS))
 
 
 def is_nifti(path: str | Path) -> bool:
@@ -41,6 +67,31 @@ def volume_stem(path: str | Path) -> str:
     return name[: len(name) - len(volume_extension(name))]
 
 
-def mask_path(output_dir: str | Path, case: str, postfix: str = "seg") -> Path:
-    """Where the mask of a case lies: ``<output_dir>/<sub-folders of the case>/<name>_seg.nii.gz``."""
-    return Path(output_dir).expanduser() / f"{case}_{postfix}.nii.gz"
+def file_stem(path: str | Path) -> str:
+    """The name of a volume or a photograph without its extension: ``a/x.jpg`` → ``x``."""
+    name = Path(path).name
+    return name[: len(name) - len(file_extension(name, VOLUME_EXTENSIONS + PHOTOGRAPH_EXTENSIONS))]
+
+
+def mask_path(output_dir: str | Path, case: str, postfix: str = "seg", image: str | Path = "") -> Path:
+    """Where the mask of a case lies: ``<output_dir>/<sub-folders of the case>/<name>_seg.nii.gz``.
+
+    Args:
+        output_dir: of the run.
+        case: its name.
+        postfix: see above.
+        image: the image's file; the mask of a photograph is a ``.png``.
+    """
+    return Path(output_dir).expanduser() / f"{case}_{postfix}{'.png' if is_photograph(image) else '.nii.gz'}"
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A hidden file to write to that gets its name when the block ends well: a killed run leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial.{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

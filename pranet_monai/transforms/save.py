@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys
 
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.files import is_nifti, mask_path, open_nifti, volume_stem
+from pranet_monai.transforms.files import is_nifti, mask_path, open_nifti, volume_stem, written_whole
 from pranet_monai.transforms.label_table import label_table_extension, read_label_table
 from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE
 
@@ -79,7 +78,8 @@ class SaveSegmentationd(SaveImaged):
             _spare_foreign_file(path, source)
             image = _nifti(mask_on_file_grid(mask), np.asarray(mask.meta[MetaKeys.ORIGINAL_AFFINE]), source)
             image.header.extensions.append(self.label_table)
-            _write_whole(image, path)
+            with written_whole(path) as partial:
+                nib.save(image, partial)
         return d
 
 
@@ -141,13 +141,3 @@ def _spare_foreign_file(path: Path, source: Path) -> None:
             raise BadCaseError(
                 f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"
             )
-
-
-def _write_whole(image: nib.Nifti1Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial.nii.gz")
-    try:
-        nib.save(image, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``scipy.ndimage.zoom`` on the device: how the papers resize slices (splines) and label maps (nearest), exactly.
+"""How the papers resize on the device: slices and label maps as ``scipy.ndimage.zoom`` does, photographs as Pillow.
 
 Spline zoom is linear and separable, so along one axis it is a matrix that depends on the two lengths only. scipy itself
 makes that matrix, once per pair of lengths, by zooming the identity; a batch of planes then costs two matrix products.
@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import ensure_tuple_rep
 from scipy.ndimage import zoom
 from torch import Tensor
 
-__all__ = ["ZoomPlanesd", "zoom_planes"]
+__all__ = ["ResizePlanesd", "ZoomPlanesd", "resize_planes", "zoom_planes"]
 
 _SPLINES = (1, 3)
 _CACHE_SIZE = 64  # pairs of lengths; a matrix 512 → 224 takes 0.5 MB
@@ -52,6 +53,40 @@ def zoom_planes(planes: Tensor, size: Sequence[int], order: int) -> Tensor:
     if not planes.is_floating_point():
         raise ValueError(f"zoom of order {order} needs floating-point planes, got {planes.dtype}; labels go by order 0")
     return _spline(planes, height, width, order)
+
+
+def resize_planes(planes: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize planes bilinearly, as Pillow does: where they shrink every pixel counts instead of four.
+
+    Args:
+        planes: ``(B, C, H, W)``, floating point.
+        size: ``(h, w)`` wanted.
+
+    Returns:
+        ``(B, C, h, w)``.
+    """
+    return F.interpolate(planes, size=tuple(size), mode="bilinear", antialias=True)
+
+
+class ResizePlanesd(MapTransform):
+    """:func:`resize_planes` on the images of a dictionary.
+
+    Args:
+        keys: keys of the images, floating-point tensors ``(C, H, W)``.
+        size: ``(h, w)`` wanted.
+        allow_missing_keys: don't fail where a key isn't there.
+    """
+
+    def __init__(self, keys: KeysCollection, size: Sequence[int], allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.size = tuple(size)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The data with its images at the wanted size, as plain tensors."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = resize_planes(torch.as_tensor(d[key]).as_subclass(Tensor)[None], self.size)[0]
+        return d
 
 
 class ZoomPlanesd(MapTransform):

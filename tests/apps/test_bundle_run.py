@@ -41,7 +41,7 @@ def test_right_use_passes_and_makes_the_folder(folders: dict[str, Path]) -> None
         (
             "weights",
             "bundle/models/best.pt",
-            "best.pt: found no such weights file (beside it: model.pt); fix: python -m",
+            "best.pt: found no such weights file (beside it: model.pt); fix: train: python -m",
         ),
     ],
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The project's bundles, and small labelled volumes to try them on."""
+"""The project's bundles, and small labelled volumes and photographs to try them on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 import torch
 from _pytest.mark import ParameterSet
 from monai.bundle import ConfigParser
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parent for path in (ROOT / "bundles").glob("*/bundle.yaml"))
@@ -23,10 +24,14 @@ def network_of(bundle: Path) -> str:
     return read_json(bundle / "configs" / "inference.json")["network_def"]["_target_"].rpartition(".")[2]
 
 
-def params(is_slow: Callable[[Path], bool]) -> list[ParameterSet]:
-    """All bundles as parameters of a test, some of them marked slow."""
+def is_for_photographs(bundle: Path) -> bool:
+    return read_json(bundle / "configs" / "inference.json")["cases"]["kind"] == "photograph"
+
+
+def params(bundles: list[Path], is_slow: Callable[[Path], bool]) -> list[ParameterSet]:
+    """Bundles as parameters of a test, some of them marked slow."""
     marks = {True: [pytest.mark.slow], False: []}
-    return [pytest.param(folder, id=folder.name, marks=marks[is_slow(folder)]) for folder in BUNDLES]
+    return [pytest.param(folder, id=folder.name, marks=marks[is_slow(folder)]) for folder in bundles]
 
 
 def read_json(path: Path) -> dict:
@@ -34,10 +39,12 @@ def read_json(path: Path) -> dict:
 
 
 # MIST and MERIT have hundreds of millions of parameters
-BUNDLES_TO_BUILD = params(lambda folder: network_of(folder) in ("MIST", "MERIT"))
+BUNDLES_TO_BUILD = params(BUNDLES, lambda folder: network_of(folder) in ("MIST", "MERIT"))
 # what bundles share is tried on the smallest of them
 SMALLEST = ROOT / "bundles" / "acdc_emcad_dsra_segmentation"
-BUNDLES_TO_RUN = params(lambda folder: folder != SMALLEST)
+BUNDLES_TO_RUN = params(
+    [folder for folder in BUNDLES if not is_for_photographs(folder)], lambda folder: folder != SMALLEST
+)
 
 
 @pytest.fixture(params=BUNDLES, ids=lambda folder: folder.name)
@@ -81,10 +88,38 @@ def labelled_volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def training_options(volumes: Path) -> dict[str, object]:
-    """What a training on a folder of ``write_labelled_volumes`` needs: its own split, and nothing to download."""
-    split = {"split": str(volumes / "split.json"), "train_part": "train", "val_part": "val"}
-    return {"dataset_dir": str(volumes), **split, "network_def#pretrained": False}
+def training_options(data: Path) -> dict[str, object]:
+    """What a training on one of the folders above needs: its own split, and nothing to download."""
+    split = {"split": str(data / "split.json"), "train_part": "train", "val_part": "val"}
+    return {"dataset_dir": str(data), **split, "network_def#pretrained": False}
+
+
+def write_labelled_photographs(folder: Path) -> None:
+    """Four photographs of different sizes with a bright disc and its mask, and ``split.json`` to train on them."""
+    rng = np.random.default_rng(0)
+    sizes = {"a": (90, 120), "b": (64, 64), "c": (100, 70), "d": (80, 81)}
+    for sub in ("images", "masks"):
+        (folder / sub).mkdir(parents=True)
+    for name, (height, width) in sizes.items():
+        rows, columns = np.ogrid[:height, :width]
+        disc = (rows - height / 2) ** 2 + (columns - width / 3) ** 2 < (min(height, width) / 4) ** 2
+        colours = rng.integers(0, 120, (height, width, 3)) + disc[..., None] * np.array([120, 60, 30])
+        Image.fromarray(colours.astype(np.uint8)).save(folder / "images" / f"{name}.jpg", quality=95)
+        Image.fromarray(disc.astype(np.uint8) * 255).save(folder / "masks" / f"{name}.png")
+    (folder / "split.json").write_text(json.dumps({"parts": {"train": ["a", "b"], "val": ["c", "d"]}}))
+
+
+@pytest.fixture(scope="session")
+def labelled_photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    write_labelled_photographs(folder)
+    return folder
+
+
+@pytest.fixture
+def labelled_data(runnable_bundle: Path, labelled_volumes: Path, labelled_photographs: Path) -> Path:
+    """A labelled folder of the kind that the bundle is for."""
+    return labelled_photographs if is_for_photographs(runnable_bundle) else labelled_volumes
 
 
 @pytest.fixture(params=BUNDLES_TO_BUILD)

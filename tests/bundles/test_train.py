@@ -12,20 +12,20 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from .conftest import SMALLEST, copy_with_random_weights, training_options
+from .conftest import SMALLEST, copy_with_random_weights, params, training_options
 from .test_run import rows_of, run_here
 
-PAPERS = SMALLEST.with_name("synapse_emcad_dsra_segmentation")
+RECIPES = [SMALLEST.with_name(f"{name}_segmentation") for name in ("synapse_emcad_dsra", "polyp_pvt_pranet_v2")]
 
 
-@pytest.fixture(params=[SMALLEST, pytest.param(PAPERS, marks=pytest.mark.slow)], ids=lambda folder: folder.name)
+@pytest.fixture(params=params([SMALLEST, *RECIPES], lambda folder: folder != SMALLEST))
 def runnable_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of one bundle of each recipe, with random weights."""
     return copy_with_random_weights(request.param, tmp_path)
 
 
 def test_training_makes_weights_that_the_bundle_runs(
-    runnable_bundle: Path, labelled_volumes: Path, tmp_path: Path
+    runnable_bundle: Path, labelled_data: Path, tmp_path: Path
 ) -> None:
     shipped = (runnable_bundle / "models" / "model.pt").read_bytes()
     workflow = ConfigWorkflow(
@@ -34,7 +34,7 @@ def test_training_makes_weights_that_the_bundle_runs(
         logging_file=False,
         bundle_root=str(runnable_bundle),
         output_dir=str(tmp_path / "runs"),
-        **training_options(labelled_volumes),
+        **training_options(labelled_data),
         epochs=1,
         val_interval=1,
         batch_size=2,
@@ -48,8 +48,7 @@ def test_training_makes_weights_that_the_bundle_runs(
     weights = torch.load(trained, weights_only=True)
     assert all(torch.isfinite(value).all() for value in weights.values())
     assert (
-        run_here(runnable_bundle, labelled_volumes, tmp_path / "out", **{"checkpointloader#load_path": str(trained)})
-        == 0
+        run_here(runnable_bundle, labelled_data, tmp_path / "out", **{"checkpointloader#load_path": str(trained)}) == 0
     )
 
 
@@ -62,8 +61,8 @@ def torchrun(bundle: Path, configs: list[str], folder: Path, *options: str) -> s
 
 
 @pytest.mark.slow
-def test_training_on_two_processes(runnable_bundle: Path, labelled_volumes: Path, tmp_path: Path) -> None:
-    options = [part for name, value in training_options(labelled_volumes).items() for part in (f"--{name}", str(value))]
+def test_training_on_two_processes(runnable_bundle: Path, labelled_data: Path, tmp_path: Path) -> None:
+    options = [part for name, value in training_options(labelled_data).items() for part in (f"--{name}", str(value))]
     options += [
         "--epochs",
         "1",
@@ -84,12 +83,12 @@ def test_training_on_two_processes(runnable_bundle: Path, labelled_volumes: Path
 
 
 @pytest.mark.slow
-def test_evaluation_on_two_processes(runnable_bundle: Path, labelled_volumes: Path, tmp_path: Path) -> None:
-    options = ["--dataset_dir", str(labelled_volumes), "--output_dir", "two"]
+def test_evaluation_on_two_processes(runnable_bundle: Path, labelled_data: Path, tmp_path: Path) -> None:
+    options = ["--dataset_dir", str(labelled_data), "--output_dir", "two"]
     configs = ["inference.json", "evaluate.json", "multi_gpu_evaluate.json"]
     done = torchrun(runnable_bundle, configs, tmp_path, *options)
     assert done.returncode == 0, done.stderr
-    assert run_here(runnable_bundle, labelled_volumes, tmp_path / "one") == 0
+    assert run_here(runnable_bundle, labelled_data, tmp_path / "one") == 0
     two, one = rows_of(tmp_path / "two"), rows_of(tmp_path / "one")
     for row in (*two.values(), *one.values()):
         row.pop("seconds")

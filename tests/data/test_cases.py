@@ -164,3 +164,35 @@ def test_folder_that_cannot_be_listed_is_not_passed_over(tmp_path: Path, monkeyp
 
 def test_masks_keep_the_folder_structure() -> None:
     assert mask_path("out", "ward/deep/x") == Path("out/ward/deep/x_seg.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("images/cju1.jpg", "masks/cju1.jpg"),  # Kvasir-SEG
+        ("TrainDataset/image/12.png", "TrainDataset/masks/12.png"),  # as distributed with PraNet
+        ("imagesTr/cju1.jpg", "masksTr/cju1.png"),
+        ("Original/612.tif", "Ground Truth/612.tif"),  # CVC-ClinicDB
+        ("ward/a.JPG", "ward/a_mask.png"),
+    ],
+)
+def test_photographs_and_their_masks(tmp_path: Path, image: str, label: str) -> None:
+    make(tmp_path, image, label, "volume.nii.gz", "notes.txt")
+    found = pairs(tmp_path, find_cases(tmp_path, labels="required", kind="photograph"))
+    assert found == {image.rpartition(".")[0]: (image, label)}
+    assert [item["case"] for item in find_cases(tmp_path)] == ["volume"]
+
+
+def test_own_png_masks_are_no_labels(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "a_seg.png")
+    (item,) = find_cases(tmp_path, labels="optional", output_dir=tmp_path, kind="photograph")
+    assert item == {"case": "a", "image": str(tmp_path / "a.jpg")}
+    assert mask_path("out", "ward/a", image="ward/a.jpg") == Path("out/ward/a_seg.png")
+
+
+def test_folder_of_another_kind_says_what_is_there(tmp_path: Path) -> None:
+    make(tmp_path, "a.nii.gz")
+    with pytest.raises(UsageError, match=r"found no photograph in it .*1 \.gz files; allowed: \*\.png, \*\.jpg"):
+        find_cases(tmp_path, kind="photograph")
+    with pytest.raises(UsageError, match="kind='video': allowed are 'volume', 'photograph'"):
+        find_cases(tmp_path, kind="video")

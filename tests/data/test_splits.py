@@ -9,6 +9,7 @@ import pytest
 
 from pranet_monai.data import splits
 from pranet_monai.data.splits import cases_of_split, load_split, load_split_parts, patient_of
+from pranet_monai.errors import UsageError
 
 NAMES = sorted(path.stem for path in (Path(splits.__file__).parent / "splits").glob("*.json"))
 
@@ -58,6 +59,17 @@ def test_cases_of_several_parts() -> None:
     assert cases_of_split(cases, "chaos_mr_5fold", "fold0") == cases[:3]
 
 
+def test_a_random_split_is_the_same_for_any_order_and_never_meets() -> None:
+    cases = [{"case": f"images/{number}"} for number in range(20)]
+    train, val = (cases_of_split(cases, "random_80_20", part) for part in ("train", "val"))
+    assert (len(train), len(val)) == (16, 4)
+    assert sorted(case["case"] for case in train + val) == sorted(case["case"] for case in cases)
+    assert cases_of_split(cases[::-1], "random_80_20", "val") == val
+    assert len(cases_of_split(cases[:2], "random_90_10", "train")) == 1
+    with pytest.raises(UsageError, match="found 1 usable case"):
+        cases_of_split([*cases[:1], {"case": "b", "error": "no label"}], "random_90_10", "train")
+
+
 def test_a_patient_in_two_parts_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "leaky.json"
     path.write_text(json.dumps({"parts": {"train": ["p1", "p2"], "test": ["p2", "p3"]}}))
@@ -66,7 +78,7 @@ def test_a_patient_in_two_parts_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(ValueError, match="'acdc' is unknown; known: acdc_70_10_20, chaos_mr_5fold, kits"):
+    with pytest.raises(ValueError, match="'acdc' is unknown; known: acdc_70_10_20, chaos_mr_5fold, kits23"):
         load_split("acdc", "train")
     with pytest.raises(ValueError, match="no part 'validation'; it has: train, val, test"):
         load_split("acdc_70_10_20", "validation")
