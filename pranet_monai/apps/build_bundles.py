@@ -6,7 +6,7 @@ hand, so the copies are made here:
 
 * ``bundles/_shared/facts.yaml`` states the facts that bundles share, ``bundles/<name>/bundle.yaml`` those in which the
   bundle differs; a ``recipe`` that it names, ``bundles/_shared/recipes/<recipe>.yaml``, stands between the two;
-* ``bundles/_shared/<kind>/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, and a list item
+* ``bundles/_shared/configs/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, and a list item
   ``...${fact}`` for the items of a list;
 * what ``bundle.yaml`` or the recipe says under ``configs`` is merged into the finished config of that name, for the
   rare true exception.
@@ -97,7 +97,7 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     """
     source, shared = folder / "bundle.yaml", folder.parent / SHARED
     own = _with_recipe(_read_yaml(source), shared)
-    kind, changes = own.pop("kind", "volume"), own.pop("configs", {})
+    changes = own.pop("configs", {})
     if "label_map" not in own:
         raise UsageError(f"{source} must name its label_map, one of {', '.join(LABEL_MAPS)}")
     labels = get_label_map(own["label_map"])
@@ -111,7 +111,7 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     }
     facts = Facts({**_read_yaml(shared / "facts.yaml"), **derived, **own}, source)
 
-    templates = {path.stem: _read_yaml(path) for path in sorted((shared / kind).glob("*.yaml"))}
+    templates = {path.stem: _read_yaml(path) for path in sorted((shared / "configs").glob("*.yaml"))}
     if unknown := changes.keys() - templates.keys():
         raise UsageError(f"{source}: configs {sorted(unknown)} are not among {sorted(templates)}")
     files = {

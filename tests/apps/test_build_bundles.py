@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
         "LICENSE": "licence",
         "bundles/_shared/facts.yaml": FACTS,
         "bundles/_shared/logging.conf": "[loggers]",
-        "bundles/_shared/volume/inference.yaml": TEMPLATE,
+        "bundles/_shared/configs/inference.yaml": TEMPLATE,
         "bundles/tiny_segmentation/bundle.yaml": BUNDLE,
         "bundles/tiny_segmentation/docs/README.md": "# card",
     }
@@ -76,11 +76,36 @@ def test_exception_is_merged_into_one_config(root: Path) -> None:
         root,
         "network_def: ${network}",
         "network_def: {_target_: A, dsra: true}\nn: ${network}",
-        "_shared/volume/inference.yaml",
+        "_shared/configs/inference.yaml",
     )
     _run(root)
     built = json.loads((root / "tiny_segmentation/configs/inference.json").read_text())
     assert built["network_def"] == {"_target_": "A", "dsra": False}
+
+
+RECIPE = """
+sizes: [5]
+greeting: good day
+configs: {inference: {network_def: {pretrained: true}}}
+"""
+
+
+def test_recipe_stands_between_shared_and_own_facts(root: Path) -> None:
+    (root / "_shared" / "recipes").mkdir()
+    (root / "_shared" / "recipes" / "paper.yaml").write_text(RECIPE)
+    _set(root, "label_map: acdc", "label_map: acdc\nrecipe: paper")
+    _run(root)
+    built = json.loads((root / "tiny_segmentation/configs/inference.json").read_text())
+    assert built["sizes"] == [3, 4], "the bundle's own"
+    assert built["text"].startswith("good day"), "the recipe's"
+    assert built["network_def"] == {"_target_": "Net", "out": 4, "pretrained": True}
+
+    (root / "_shared" / "recipes" / "paper.yaml").write_text(RECIPE + "greting: hi")
+    with pytest.raises(UsageError, match=r"nothing uses the facts \['greting'\]"):
+        _run(root)
+    (root / "_shared" / "recipes" / "paper.yaml").unlink()
+    with pytest.raises(UsageError, match="paper.yaml is missing"):
+        _run(root)
 
 
 def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

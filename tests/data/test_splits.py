@@ -78,7 +78,7 @@ def test_a_patient_in_two_parts_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(ValueError, match="'acdc' is unknown; known: acdc_70_10_20, chaos_mr_5fold, kits23"):
+    with pytest.raises(ValueError, match="'acdc' is unknown; known: .*acdc_70_10_20, .*chaos_mr_5fold"):
         load_split("acdc", "train")
     with pytest.raises(ValueError, match="no part 'validation'; it has: train, val, test"):
         load_split("acdc_70_10_20", "validation")

@@ -235,6 +235,15 @@ def test_cubic_protocol_equals_the_plain_loop(network: nn.Module, shape: tuple[i
     np.testing.assert_array_equal(labels[0, 0], expected)
 
 
+@pytest.mark.parametrize("size", [(70, 50), (20, 27)])
+def test_bilinear_squeezes_a_whole_image_and_stretches_its_logits(network: nn.Module, size: tuple[int, int]) -> None:
+    image = volume(1, 1, *size)
+    squeezed = F.interpolate(image, (32, 32), mode="bilinear", antialias=True)
+    expected = F.interpolate(network(squeezed), size, mode="bilinear", antialias=True)
+    logits = SliceVolumeInferer((32, 32), resize="bilinear", output="logits")(image, network)
+    torch.testing.assert_close(logits, expected)
+
+
 def test_pixdim_resamples_in_plane_and_decides_on_the_native_grid(network: nn.Module) -> None:
     """Rows shrink from 0.8 to 1.6 mm (antialiased), columns grow from 3 to 2 mm."""
     inputs = MetaTensor(volume(1, 1, 40, 20, 3), affine=affine((0.8, 3.0, 9.0)))
