@@ -30,7 +30,7 @@ class PhotographReportHandler(ReportHandler):
         label_map: the classes, or their name.
     """
 
-    report: PhotographReport  # type: ignore[assignment]
+    report: PhotographReport
 
     def completed(self, engine: CaseEvaluator) -> None:
         """Measures the probabilities (1, H, W), against the label where there is one."""

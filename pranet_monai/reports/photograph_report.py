@@ -75,8 +75,9 @@ class PhotographReport(RunReport):
         row: Row = {"organ": organ, "pixels": int(mask.sum()), "touches_border": bool((mask & edge).any())}
         if reference is not None:
             row |= polyp_metrics(prediction, reference) | {"reference_pixels": int(reference.sum())}
-        turned = [None if array is None else _as_volume(array) for array in (image, reference)]
-        self._record(case, [row], _as_volume(mask.astype(np.uint8)), None, *turned, seconds)
+        picture = None if image is None else _as_volume(image)
+        expert = None if reference is None else _as_volume(reference)
+        self._record(case, [row], _as_volume(mask.astype(np.uint8)), None, picture, expert, seconds)
 
     def _measure_again(self, case: str, mask: str | Path) -> None:
         self.add_case(case, (np.asarray(Image.open(mask)) > 0).astype(np.float32))

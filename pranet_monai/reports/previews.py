@@ -33,6 +33,7 @@ PANEL_INCHES, TITLE_INCHES, LEGEND_ROW_INCHES, DPI = 2.5, 0.36, 0.2, 90
 LEGEND_COLUMNS = 5
 PANEL_PROPORTIONS = (0.5, 1.5)  # height over width; longer pictures keep their shape between black bars
 GREYS, MAX_BYTES = (40, 24, 14), 200_000  # shades in the PNG: as many as the size allows; 40 show no banding
+COLORS = (256, 96, 32)  # likewise of an image in colour
 MARGIN = 0.35  # of the organs' extent, shown around them on each side
 MIN_MARGIN_MM = 15.0
 FILL_OPACITY = 0.28
@@ -89,7 +90,8 @@ def draw_preview(
         axes.imshow(frame, interpolation="bicubic", aspect=view.spacing[0] / view.spacing[1])
         _draw_organs(axes, [mask[crop[:2]][:, :, index] for mask in masks], label_map, organs)
         panels.label(axes, f"{view.stored_index(index, count) + 1}/{count}", view if position == 0 else None)
-    return panels.png([organ_color(label_map, organ) for organ in organs])
+    in_colour = image is not None and image.ndim == 4
+    return panels.png(None if in_colour else [organ_color(label_map, organ) for organ in organs])
 
 
 def organ_color(label_map: LabelMap, organ: str) -> tuple[float, float, float]:
@@ -149,15 +151,24 @@ class Panels:
             axes.text(0.02, 0.5, view.left, va="center", weight="bold", **style)
             axes.text(0.5, 0.98, view.top, va="top", ha="center", weight="bold", **style)
 
-    def png(self, colors: list[tuple[float, float, float]]) -> bytes:
-        """Render as PNG with a palette of greys and of greys tinted by organ colours, coarser for noisy images."""
+    def png(self, colors: list[tuple[float, float, float]] | None) -> bytes:
+        """Render as PNG with few colours, fewer still for noisy images.
+
+        Args:
+            colors: of the organs on a grey image, whose palette is greys and tinted greys; None for an image in colour,
+                which has a palette of its own.
+        """
         self.canvas.draw()
         picture = Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB")
         palette = Image.new("P", (1, 1))
-        for greys in GREYS:
-            palette.putpalette(_palette(colors, greys).tobytes())
+        for shades in COLORS if colors is None else GREYS:
+            if colors is None:
+                reduced = picture.quantize(shades, dither=Image.Dither.NONE)
+            else:
+                palette.putpalette(_palette(colors, shades).tobytes())
+                reduced = picture.quantize(palette=palette, dither=Image.Dither.NONE)
             buffer = io.BytesIO()
-            picture.quantize(palette=palette, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+            reduced.save(buffer, "PNG", optimize=True)
             if buffer.tell() <= MAX_BYTES:
                 break
         return buffer.getvalue()

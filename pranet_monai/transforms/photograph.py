@@ -150,8 +150,9 @@ def _open(path: str | Path) -> Image.Image:
             f"{path}: found a file that can't be read as an image ({what}); allowed: a whole PNG, JPEG, BMP or TIFF "
             "file; fix: copy or export it again"
         ) from error
-    if getattr(image, "n_frames", 1) > 1:
-        raise BadCaseError(f"{path}: found {image.n_frames} images in one file; allowed: one; fix: split it")
+    count = getattr(image, "n_frames", 1)
+    if count > 1:
+        raise BadCaseError(f"{path}: found {count} images in one file; allowed: one; fix: split it")
     return image
 
 
