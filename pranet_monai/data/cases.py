@@ -175,7 +175,10 @@ def _find_label(
     if stem == "imaging":  # KiTS
         names.append("segmentation")
     for folder in _label_folders(image.parent, root, label_dir):
+        beside = label_dir is None and folder == image.parent
         for name in names:
+            if beside and name in (stem, stem.removesuffix("_0000")):  # x.nii beside x.nii.gz is an image too
+                continue
             for extension in extensions:
                 path = folder / f"{name}{extension}"
                 if path != image and path.is_file() and path.resolve() not in own_masks:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import nibabel as nib
 from monai.data import Dataset, ThreadDataLoader, list_data_collate
 
 from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.reports.tables import read_csv
 from pranet_monai.transforms.files import is_nifti, is_photograph, mask_path, open_nifti
 from pranet_monai.transforms.label_table import read_label_table
 from pranet_monai.transforms.photograph import photograph_mask_is_whole
@@ -31,7 +34,7 @@ class CaseDataset(Dataset):
         data: items with ``case`` and ``image``, or with ``case`` and ``error``.
         transform: the preprocessing.
         output_dir: where masks of this run go; needed for `resume`.
-        resume: leave out cases whose mask is there and whole.
+        resume: leave out cases whose mask is there and whole, and, where they have a label, whose metrics are, too.
 
     Raises:
         UsageError: when `resume` is set without `output_dir`.
@@ -58,11 +61,19 @@ class CaseDataset(Dataset):
         try:
             if self.resume and self.output_dir is not None:
                 mask = mask_path(self.output_dir, case, image=item["image"])
-                if mask_is_whole(mask, item["image"]):
+                if mask_is_whole(mask, item["image"]) and ("label" not in item or case in self._measured):
                     return {CASE: case, DONE_MASK: str(mask)}
             return super()._transform(index)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
             return {CASE: case, ERROR: reason_of(error)}
+
+    @cached_property
+    def _measured(self) -> set[str]:
+        """Cases that an earlier run compared with their label: not if that failed, or a kill came after the mask."""
+        report = Path(self.output_dir or "").expanduser() / "report"
+        good = {row["case"] for row in read_csv(report / "cases.csv") if row["status"] != "failed"}
+        names = good & {row["case"] for row in read_csv(report / "metrics.csv")}
+        return names | {re.sub(r"_frame\d+$", "", name) for name in names}
 
 
 class CaseLoader(ThreadDataLoader):

@@ -24,6 +24,7 @@ from .memory import RetreatingBatches
 __all__ = ["SliceVolumeInferer"]
 
 _MAX_CLASSES = 256  # labels are uint8
+_MAX_SIDE = 4096  # of a resampled slice, in pixels: metres of a patient; beyond, the header's unit isn't mm
 _CPU_BATCH, _GPU_BATCH = 2, 16
 _MIRRORINGS = ((0,), (1,), (0, 1))
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -198,8 +199,15 @@ class SliceVolumeInferer(Inferer):
         """The size ``(h, w)`` that slices are resized to, if at all; at ``pixdim``, the same field of view."""
         if self.pixdim is None:
             return self.roi_size if self.resize else None
-        sizes = zip(native, in_plane_spacing(inputs, axis), self.pixdim)
-        return [max(1, round(length * spacing / wanted)) for length, spacing, wanted in sizes]
+        spacing = in_plane_spacing(inputs, axis)
+        sizes = [round(length * mm / wanted) for length, mm, wanted in zip(native, spacing, self.pixdim)]
+        if max(sizes) > _MAX_SIDE or max(sizes) < 1:
+            field = " x ".join(f"{length * mm:.3g}" for length, mm in zip(native, spacing))
+            raise BadCaseError(
+                f"found slices of {tuple(native)} pixels that cover {field} mm, which are {tuple(sizes)} pixels of "
+                f"{self.pixdim} mm; allowed: 1 to {_MAX_SIDE}; fix: the header's voxel sizes must be in mm"
+            )
+        return [max(1, size) for size in sizes]
 
     def _segment(
         self, planes: Tensor, grid: Sequence[int] | None, predict: Callable[[Tensor], Tensor], batch_size: int

@@ -117,6 +117,7 @@ def test_two_files_of_one_name_keep_two_masks(tmp_path: Path) -> None:
     cases = [item["case"] for item in find_cases(tmp_path)]
     assert cases == ["x.nii", "x.nii.gz"]
     assert len({mask_path("out", case) for case in cases}) == 2
+    assert all("label" not in item for item in find_cases(tmp_path, labels="optional")), "neither labels the other"
 
 
 def test_masks_of_runs_are_never_images_nor_labels(tmp_path: Path) -> None:

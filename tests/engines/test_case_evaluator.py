@@ -214,6 +214,21 @@ def test_resume_keeps_whole_masks_and_redoes_the_rest(tmp_path: Path) -> None:
     assert set(run(tmp_path, out).status) == {"ok"}, "without resume, everything is done again"
 
 
+def test_resume_forgets_no_label(tmp_path: Path) -> None:
+    """A mask is there, but nothing says how good it is: the label didn't fit, or a kill came before the row."""
+    for name in "abc":
+        save(tmp_path / f"{name}.nii.gz")
+        save(tmp_path / f"{name}_gt.nii.gz", np.ones((6, 7, 4 if name == "b" else 5)))
+    out = tmp_path / "out"
+    assert run(tmp_path, out).status.to_dict() == {"a": "ok", "b": "failed", "c": "ok"}
+    assert mask_path(out, "b").exists()
+    for table in ("cases", "metrics"):
+        rows = pd.read_csv(out / "report" / f"{table}.csv")
+        rows[rows.case != "c"].to_csv(out / "report" / f"{table}.csv", index=False)
+    assert run(tmp_path, out, resume=True).status.to_dict() == {"a": "skipped", "b": "failed", "c": "ok"}
+    assert set(pd.read_csv(out / "report" / "metrics.csv").case) == {"a", "c"}
+
+
 def test_ctrl_c_stops_and_keeps_the_rows(tmp_path: Path) -> None:
     for name in "abc":
         save(tmp_path / f"{name}.nii")

@@ -433,6 +433,17 @@ def test_bad_inputs_are_named(inputs: Tensor, message: str) -> None:
         SliceVolumeInferer(in_channels=2)(inputs, SmallNet(in_channels=2))
 
 
+@pytest.mark.parametrize(
+    ("mm", "message"),
+    [(1500.0, r"cover 1.2e\+04 x 1.2e\+04 mm.*8000.*fix: .*in mm"), (0.0015, "cover 0.012 x 0.012 mm.*0, 0")],
+)
+def test_header_in_micrometres_or_metres_is_a_bad_case(network: nn.Module, mm: float, message: str) -> None:
+    """Instead of filling the memory with 64 million pixels a slice, or an empty mask of a slice in one pixel."""
+    inputs = MetaTensor(torch.zeros(1, 1, 8, 8, 2), affine=affine((mm, mm, mm)))
+    with pytest.raises(BadCaseError, match=message):
+        SliceVolumeInferer(pixdim=(1.5, 1.5))(inputs, network)
+
+
 def test_batch_of_different_geometry_is_refused(network: nn.Module) -> None:
     two = MetaTensor(torch.zeros(2, 1, 8, 8, 8), affine=torch.stack([affine(), affine((1, 2, 1))]))
     SliceVolumeInferer()(two, network)  # the same axis: fine
