@@ -6,8 +6,8 @@ hand, so the copies are made here:
 
 * ``bundles/_shared/facts.yaml`` states the facts that bundles share, ``bundles/<name>/bundle.yaml`` those in which the
   bundle differs; a ``recipe`` that it names, ``bundles/_shared/recipes/<recipe>.yaml``, stands between the two;
-* ``bundles/_shared/configs/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, and a list item
-  ``...${fact}`` for the items of a list;
+* ``bundles/_shared/configs/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, and a list
+  item ``...${fact}`` for the items of a list;
 * what ``bundle.yaml`` or the recipe says under ``configs`` is merged into the finished config of that name, for the
   rare true exception.
 

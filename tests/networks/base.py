@@ -34,8 +34,8 @@ class NetworkContract:
 
     Attributes:
         network: the class under test.
-        small: arguments that make it quick (timm's "test_efficientnet" is a backbone for tests); 1 channel and 3 classes are
-            added.
+        small: arguments that make it quick (timm's "test_efficientnet" is a backbone for tests); 1 channel and 3
+            classes are added.
         final: key of :data:`FINAL`.
         has_background: whether the stages have background maps.
         stages: number of stages.
