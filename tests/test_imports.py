@@ -17,10 +17,11 @@ NETWORK_PARTS = {"networks.blocks", "networks.backbones", "networks.decoders", "
 # layer -> the layers it may import from, beside itself and the error kinds
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "networks.table": set(),
     "networks.blocks": set(),
-    "networks.backbones": {"networks.blocks"},
-    "networks.decoders": {"networks.blocks"},
-    "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders"},
+    "networks.backbones": {"networks.blocks", "networks.table"},
+    "networks.decoders": {"networks.blocks", "networks.table"},
+    "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders", "networks.table"},
     "networks": NETWORK_PARTS,
     "losses": set(),
     "inferers": {"transforms"},

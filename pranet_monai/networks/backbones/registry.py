@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
-from monai.utils.component_store import ComponentStore
+from pranet_monai.networks.table import ComponentTable
 
 __all__ = ["BACKBONES", "BackboneRecord", "add_backbone"]
 
@@ -44,7 +44,7 @@ class BackboneRecord:
     final_norm: bool = False
 
 
-BACKBONES = ComponentStore("backbones", "backbones by name: image in, features fine → coarse out")
+BACKBONES = ComponentTable("backbones", "backbones by name: image in, features fine → coarse out")
 
 
 def add_backbone(record: BackboneRecord) -> BackboneRecord:

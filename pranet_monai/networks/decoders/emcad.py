@@ -24,7 +24,10 @@ class EMCADDecoder(AttentionDecoder):
         dw_parallel: depthwise branches side by side, else one after the other.
         add: sum the branches, else concatenate them.
         lgag_kernel_size: kernel of the attention gates.
-        act: activation in the multi-scale blocks.
+        act: activation in the multi-scale blocks, a name of MONAI's activation factory.
+
+    Raises:
+        ValueError: a kernel size is even, there is none, or ``expansion_factor`` is below 1.
     """
 
     def __init__(
@@ -37,6 +40,13 @@ class EMCADDecoder(AttentionDecoder):
         lgag_kernel_size: int = 3,
         act: str = "relu6",
     ) -> None:
+        if not kernel_sizes or any(size < 1 or size % 2 == 0 for size in (*kernel_sizes, lgag_kernel_size)):
+            raise ValueError(
+                f"kernel_sizes is {list(kernel_sizes)} and lgag_kernel_size {lgag_kernel_size}, "
+                "must be odd numbers, at least one branch."
+            )
+        if expansion_factor < 1:
+            raise ValueError(f"expansion_factor is {expansion_factor}, must be at least 1.")
         channels = list(in_channels)[::-1]
         merges: list[nn.Module] = [Bottom(nn.Identity())]
         for coarse, fine in zip(channels[:-1], channels[1:]):

@@ -33,7 +33,7 @@ class MERIT(SegmentationNet):
         backbones: the first and the second backbone, of equal channels.
 
     Raises:
-        ValueError: unknown ``mode`` or ``aggregation``, or ``backbones`` of different channels.
+        ValueError: unknown ``mode`` or ``aggregation``, or ``backbones`` that aren't two or have different channels.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class MERIT(SegmentationNet):
     ) -> None:
         if mode not in ("cascaded", "parallel"):
             raise ValueError(f"mode is {mode!r}, must be 'cascaded' or 'parallel'.")
+        if len(backbones) != 2:
+            raise ValueError(f"backbones is {list(backbones)}, must be two names.")
         first, second = [create_backbone(name, pretrained) for name in backbones]
         if first.channels != second.channels:
             raise ValueError(

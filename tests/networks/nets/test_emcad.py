@@ -33,6 +33,20 @@ def test_published_size(backbone: str, dsra: bool, parameters: int) -> None:
     assert count_parameters(EMCADNet, backbone=backbone, dsra=dsra) == parameters
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kernel_sizes": []}, r"kernel_sizes is \[\] .*at least one branch"),
+        ({"kernel_sizes": [3, 4]}, r"kernel_sizes is \[3, 4\] .*must be odd"),
+        ({"lgag_kernel_size": 2}, "lgag_kernel_size 2, must be odd"),
+        ({"expansion_factor": 0}, "expansion_factor is 0, must be at least 1"),
+    ],
+)
+def test_refusals(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message), torch.device("meta"):
+        EMCADNet(backbone="resnet18", **arguments)
+
+
 @pytest.mark.slow
 def test_any_backbone_takes_the_decoder() -> None:
     """MaxViT sees the image resized to its windows; the maps come back at the input's size."""

@@ -46,6 +46,7 @@ def test_published_size(mode: str, dsra: bool, parameters: int) -> None:
     [
         ({"mode": "serial"}, "mode is 'serial', must be 'cascaded' or 'parallel'"),
         ({"aggregation": "sum"}, "aggregation is 'sum', must be 'additive' or 'concatenation'"),
+        ({"backbones": ["resnet18"]}, r"backbones is \['resnet18'\], must be two names"),
         ({"backbones": ["resnet18", "resnet50"]}, "resnet18 .*resnet50 .*must have equal channels"),
     ],
 )
