@@ -21,6 +21,7 @@ COMMANDS = {
     "import-checkpoint": ("import_checkpoint", "turn the authors' checkpoint into a bundle's weights"),
     "bundle-weights": ("bundle_weights", "put trained weights into a bundle, checked and with their hash"),
     "info": ("info", "list networks and backbones with sizes, checkpoints and licences"),
+    "check-data": ("check_data", "say what of a data set is missing or odd, and how to get it"),
     "phantom": ("phantom", "draw a sample of cardiac MR volumes with labels, no patient data"),
     "pack": ("pack", "make one zip of a bundle that runs where this package isn't installed"),
 }

@@ -152,11 +152,15 @@ _SYNAPSE8 = _label_map(
     raw_values={0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 0, 6: 6, 7: 7, 8: 8, 9: 0, 10: 0, 11: 5, 12: 0, 13: 0},
 )
 
+_CHAOS_MR = _label_map("chaos_mr", "liver", "right_kidney", "left_kidney", "spleen")
+
 LABEL_MAPS: dict[str, LabelMap] = {
     record.name: record
     for record in (
         _label_map("acdc", "right_ventricle", "myocardium", "left_ventricle"),
-        _label_map("chaos_mr", "liver", "right_kidney", "left_kidney", "spleen"),
+        _CHAOS_MR,
+        # The grey values of the data set's own label images.
+        replace(_CHAOS_MR, name="chaos_mr_png", raw_values={0: 0, 63: 1, 126: 2, 189: 3, 252: 4}),
         _label_map("hippocampus", "anterior", "posterior"),
         _SYNAPSE8,
         # The preprocessed npz/h5 files of TransUNet hold the same eight organs in alphabetical order.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,17 @@ def read_reference(path: str | Path, image: MetaTensor, label_map: LabelMap) -> 
     Raises:
         BadCaseError: when the file can't be read, holds unknown labels, or isn't on the grid of the image.
     """
-    label = LoadVolumed("label")({"label": str(path)})["label"]
+    label = _label_loader()({"label": str(path)})["label"]
     _check_same_grid(str(path), label, image)
     if FRAMES in image.meta:
         label = label[np.asarray(image.meta[FRAMES]).astype(int).tolist()]
     return label_map.from_raw(label.numpy(force=True), str(path))
+
+
+@cache
+def _label_loader() -> LoadVolumed:
+    """One for all cases: MONAI looks for its readers' packages whenever a loader is made."""
+    return LoadVolumed("label")
 
 
 def _check_same_grid(path: str, label: MetaTensor, image: MetaTensor) -> None:

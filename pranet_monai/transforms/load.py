@@ -18,7 +18,7 @@ from monai.utils import ImageMetaKey, MetaKeys, ensure_tuple, optional_import
 from pranet_monai.errors import BadCaseError
 from pranet_monai.transforms.files import is_nifti, open_nifti, volume_extension
 
-__all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed"]
+__all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed", "finite_voxels", "volume_tensor"]
 
 ORIGINAL_SHAPE = "original_shape"
 """Meta key: shape of the file's own array, (H, W), (H, W, D) or (H, W, D, T)."""
@@ -103,7 +103,7 @@ class LoadVolumed(LoadImaged):
         image = loaded if self._loader.image_only else loaded[0]
         _check_shape(path, tuple(image.shape))
         affine = _checked_affine(path, image)
-        array = _checked_voxels(path, image)
+        array = finite_voxels(path, image.as_tensor())
         meta = {**image.meta, ORIGINAL_SHAPE: np.asarray(array.shape)}
         if array.ndim == 4:
             frames = _chosen_frames(path, self.frames, array.shape[3])
@@ -111,12 +111,29 @@ class LoadVolumed(LoadImaged):
             meta[FRAMES] = np.asarray(frames)
         else:
             array = array.reshape(1, *array.shape, *(1,) * (3 - array.ndim))
-        meta[MetaKeys.SPATIAL_SHAPE] = np.asarray(array.shape[1:])
-        meta[MetaKeys.ORIGINAL_CHANNEL_DIM] = float("nan")
-        meta[MetaKeys.ORIGINAL_AFFINE] = affine
-        meta[MetaKeys.AFFINE] = torch.as_tensor(affine)
-        meta[ImageMetaKey.FILENAME_OR_OBJ] = path
-        return MetaTensor(array.contiguous(), meta=meta)
+        return volume_tensor(path, array, affine, meta)
+
+
+def volume_tensor(path: str, array: torch.Tensor, affine: np.ndarray, meta: Mapping[str, Any]) -> MetaTensor:
+    """What every loader of volumes gives: the array with where it came from and where its voxels lie.
+
+    Args:
+        path: of the file, or of the folder of a series.
+        array: (C, H, W, D) float32.
+        affine: voxel to RAS mm, 4 x 4.
+        meta: whatever else is known.
+    """
+    return MetaTensor(
+        array.contiguous(),
+        meta={
+            **meta,
+            MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape[1:]),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
+            MetaKeys.ORIGINAL_AFFINE: affine,
+            MetaKeys.AFFINE: torch.as_tensor(affine),
+            ImageMetaKey.FILENAME_OR_OBJ: path,
+        },
+    )
 
 
 def _check_readable(path: str) -> None:
@@ -154,9 +171,13 @@ def _checked_affine(path: str, image: MetaTensor) -> np.ndarray:
     return affine
 
 
-def _checked_voxels(path: str, image: MetaTensor) -> torch.Tensor:
-    """The voxels as a plain float32 tensor."""
-    array = image.as_tensor().to(torch.float32)
+def finite_voxels(path: str, voxels: torch.Tensor) -> torch.Tensor:
+    """The voxels in float32.
+
+    Raises:
+        BadCaseError: when some are no finite numbers.
+    """
+    array = voxels.to(torch.float32)
     finite = torch.isfinite(array)
     if not finite.all():
         nans = int(torch.isnan(array).sum())

@@ -71,6 +71,7 @@ def test_acdc_as_downloaded(tmp_path: Path) -> None:
         ("case_00000/imaging.nii.gz", "case_00000/segmentation.nii.gz"),
         ("imagesTr/x_0000.nii.gz", "labelsTr/x.nii.gz"),
         ("images/a/x.nii", "labels/a/x.nii.gz"),
+        ("averaged-training-images/DET1_avg.nii.gz", "averaged-training-labels/DET1_avg_seg.nii.gz"),
         ("x.nii.gz", "x_label.nii"),
         ("x.nrrd", "x.seg.nrrd"),
         ("x.nii.gz", "x-seg.nii.gz"),
@@ -80,6 +81,12 @@ def test_label_conventions(tmp_path: Path, image: str, label: str) -> None:
     make(tmp_path, image, label)
     (item,) = find_cases(tmp_path, labels="required")
     assert (item["image"], item["label"]) == (str(tmp_path / image), str(tmp_path / label))
+
+
+def test_annotations_of_single_tumours_are_no_cases(tmp_path: Path) -> None:
+    make(tmp_path, "case_00000/imaging.nii.gz", "case_00000/segmentation.nii.gz")
+    make(tmp_path, "case_00000/instances/tumor_instance-1_annotation-1.nii.gz", "other/instances/x.nii.gz")
+    assert [item["case"] for item in find_cases(tmp_path)] == ["case_00000/imaging", "other/instances/x"]
 
 
 def test_label_dir_is_the_only_place_looked_at(tmp_path: Path) -> None:

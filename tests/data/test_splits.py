@@ -40,11 +40,33 @@ def test_chaos_has_five_folds_of_three() -> None:
     }
 
 
-def test_synapse_keeps_the_papers_test_cases_for_the_test() -> None:
+def test_acdc_of_the_challenge() -> None:
+    parts = load_split_parts("acdc_100_50")
+    assert list(parts) == ["train", "test"]
+    assert parts["train"] == [f"patient{i:03d}" for i in range(1, 101)]
+    assert parts["test"] == [f"patient{i:03d}" for i in range(101, 151)]
+
+
+def test_synapse_has_the_papers_cases() -> None:
+    papers = {
+        "train": "0005 0006 0007 0009 0010 0021 0023 0024 0026 0027 0028 0030 0031 0033 0034 0037 0039 0040",
+        "test": "0008 0022 0038 0036 0032 0002 0029 0003 0001 0004 0025 0035",
+    }
+    expected = {part: sorted(f"img{number}" for number in numbers.split()) for part, numbers in papers.items()}
+    assert load_split_parts("synapse_18_12") == expected
     parts = load_split_parts("synapse_15_3_12")
     assert {part: len(cases) for part, cases in parts.items()} == {"train": 15, "val": 3, "test": 12}
-    papers_test = "0008 0022 0038 0036 0032 0002 0029 0003 0001 0004 0025 0035"
-    assert sorted(parts["test"]) == sorted(f"img{number}" for number in papers_test.split())
+    assert {"train": sorted(parts["train"] + parts["val"]), "test": parts["test"]} == expected
+
+
+def test_hippocampus_is_divided_160_40() -> None:
+    sizes = {part: len(subjects) for part, subjects in load_split_parts("hippocampus_160_40").items()}
+    assert sizes == {"train": 160, "val": 40}
+
+
+def test_hippocampus_parts_are_the_subjects_of_the_data(test_data: Path) -> None:
+    files = {file.name.split(".")[0] for file in (test_data / "hippocampus/imagesTr").glob("*.nii.gz")}
+    assert files == set(sum(load_split_parts("hippocampus_160_40").values(), []))
 
 
 def test_kits_has_all_public_cases() -> None:

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a volume that is a folder of slices: DICOM files of one series, and a label image for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Transform
+from monai.utils import optional_import
+
+from pranet_monai.errors import BadCaseError
+from pranet_monai.transforms.load import ORIGINAL_SHAPE, finite_voxels, volume_tensor
+from pranet_monai.transforms.photograph import read_photograph
+
+__all__ = ["LoadSeriesd"]
+
+MAX_UNEVEN = 0.05
+"""Fraction of the distance of two slices by which it may differ within a series; a gap is a slice that isn't there."""
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+class LoadSeriesd(Transform):
+    """Loads a folder of DICOM slices, and one of grey label images, as MetaTensors (1, H, W, D) such as `LoadVolumed`.
+
+    H runs along the rows, W along the columns of the files' pictures, D along the normal of the slices. A label image
+    belongs to the DICOM file of its name: ``Ground/IMG-0004-00001.png`` to ``DICOM_anon/IMG-0004-00001.dcm`` (CHAOS).
+
+    Args:
+        image_key: key of the DICOM folder.
+        label_key: key of the folder of label images (PNG), where there is one.
+
+    Raises:
+        BadCaseError: when a file can't be read, when slices differ in size or direction or one is missing, or when
+            label images and DICOM files don't pair. Needs ``pydicom``.
+    """
+
+    def __init__(self, image_key: str = "image", label_key: str = "label") -> None:
+        self.image_key = image_key
+        self.label_key = label_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The data with voxels in place of folder names."""
+        d = dict(data)
+        folder = str(d[self.image_key])
+        slices = _read_slices(folder)
+        affine = _affine(folder, list(slices.values()))
+        pictures = {self.image_key: (folder, [_pixels(dataset) for dataset in slices.values()])}
+        if self.label_key in d:
+            labels = str(d[self.label_key])
+            pictures[self.label_key] = (labels, _read_labels(labels, folder, list(slices)))
+        for key, (path, planes) in pictures.items():
+            shapes = {plane.shape for planes_of in pictures.values() for plane in planes_of[1]}
+            if len(shapes) > 1:
+                raise BadCaseError(f"{path}: found slices of shapes {sorted(shapes)}; allowed: one shape per case")
+            volume = np.stack([plane.T for plane in planes], axis=-1).astype(np.float32)
+            meta = {ORIGINAL_SHAPE: np.asarray(volume.shape)}
+            d[key] = volume_tensor(path, finite_voxels(path, torch.from_numpy(volume))[None], affine, meta)
+        return d
+
+
+def _read_slices(folder: str) -> dict[str, Any]:
+    """The DICOM files by stem, in the order in which they lie along their normal."""
+    pydicom, has_pydicom = optional_import("pydicom")
+    if not has_pydicom:
+        raise BadCaseError(f"{folder}: found no reader for DICOM; fix: pip install pydicom, or convert to .nii.gz")
+    slices = {}
+    for path in sorted(Path(folder).glob("*.dcm")):
+        try:
+            slices[path.stem] = dataset = pydicom.dcmread(path)
+            _position(dataset), _pixels(dataset)
+        except Exception as error:  # the decoders raise anything from AttributeError to zlib.error
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise BadCaseError(
+                f"{path}: found a file that can't be read as a slice ({what}); fix: copy it again"
+            ) from error
+    if len(slices) < 2:
+        raise BadCaseError(f"{folder}: found {len(slices)} DICOM slices (*.dcm); allowed: 2 or more")
+    normal = np.cross(*_directions(next(iter(slices.values()))))
+    return dict(sorted(slices.items(), key=lambda item: float(normal @ _position(item[1]))))
+
+
+def _affine(folder: str, slices: list[Any]) -> np.ndarray:
+    """Voxel (column, row, slice) to RAS mm, 4 x 4."""
+    directions = [_directions(dataset) for dataset in slices]
+    steps = np.diff([_position(dataset) for dataset in slices], axis=0)
+    if not np.allclose(directions, directions[0], atol=1e-3):
+        raise BadCaseError(f"{folder}: found slices of several directions; allowed: one series per folder")
+    step = np.median(steps, axis=0)
+    length = float(np.linalg.norm(step))
+    off = float(np.linalg.norm(steps - step, axis=1).max())
+    if length == 0 or off > MAX_UNEVEN * length:
+        raise BadCaseError(
+            f"{folder}: found slices {length:.3g} mm apart, one of them {off:.3g} mm off; allowed: equal distances; "
+            "fix: find the slice that is missing, or take away the one that is there twice"
+        )
+    between_rows, between_columns = (float(value) for value in slices[0].PixelSpacing)
+    along_row, along_column = directions[0]
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = along_row * between_columns, along_column * between_rows
+    affine[:3, 2] = (_position(slices[-1]) - _position(slices[0])) / (len(slices) - 1)
+    affine[:3, 3] = _position(slices[0])
+    return _LPS_TO_RAS @ affine
+
+
+def _position(dataset: Any) -> np.ndarray:
+    return np.asarray(dataset.ImagePositionPatient, dtype=float)
+
+
+def _directions(dataset: Any) -> np.ndarray:
+    """Unit vectors (2, 3) in LPS: along a row, along a column."""
+    return np.asarray(dataset.ImageOrientationPatient, dtype=float).reshape(2, 3)
+
+
+def _pixels(dataset: Any) -> np.ndarray:
+    """Values (rows, columns) on the scale that the file states."""
+    return dataset.pixel_array * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))
+
+
+def _read_labels(folder: str, image_folder: str, stems: list[str]) -> list[np.ndarray]:
+    """The label images (rows, columns) of these slices."""
+    files = {path.stem: path for path in Path(folder).glob("*.png")}
+    alone = sorted(set(stems) ^ set(files))
+    if alone:
+        raise BadCaseError(
+            f"{folder}: found {len(files)} label images for the {len(stems)} slices in {image_folder}, these without "
+            f"a partner: {', '.join(alone[:5])}{' …' if len(alone) > 5 else ''}; allowed: one of each name"
+        )
+    return [read_photograph(files[stem])[..., 0] for stem in stems]

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from pranet_monai.data.datasets import DATA_SETS, find_data_set, get_data_set
+from pranet_monai.data.labels import get_label_map
+from pranet_monai.data.splits import cases_of_split, load_split_parts
+from pranet_monai.errors import BadCaseError, UsageError
+from tests.data.samples import Sample, made_sample, real_sample, slice_name, write_dicom, write_nifti
+
+Writer = Callable[[Path, Sample], None]
+
+CHAOS_GREY = np.array([0, 63, 126, 189, 252], dtype=np.uint8)
+# this project's order of the eight organs → BTCV's 13 numbers, and → TransUNet's order (aorta first)
+TO_BTCV = np.array([0, 1, 2, 3, 4, 11, 6, 7, 8], dtype=np.uint8)
+TO_TRANSUNET = np.array([0, 7, 4, 3, 2, 6, 5, 8, 1], dtype=np.uint8)
+
+
+def pair(image: str, label: str, numbers: np.ndarray | None = None) -> Writer:
+    def write(root: Path, sample: Sample) -> None:
+        write_nifti(root / image, sample.image, sample.affine)
+        write_nifti(root / label, sample.label if numbers is None else numbers[sample.label], sample.affine)
+
+    return write
+
+
+def btcv(root: Path, sample: Sample) -> None:
+    pair("Training/img/img0005.nii.gz", "Training/label/label0005.nii.gz", TO_BTCV)(root, sample)
+    write_nifti(root / "Testing/img/img0061.nii.gz", sample.image, sample.affine)
+
+
+def kits(root: Path, sample: Sample) -> None:
+    pair("dataset/case_00001/imaging.nii.gz", "dataset/case_00001/segmentation.nii.gz")(root, sample)
+    extra = root / "dataset/case_00001/instances/kidney_instance-1_annotation-1.nii.gz"
+    write_nifti(extra, sample.label, sample.affine)
+
+
+def acdc(root: Path, sample: Sample) -> None:
+    stem = "database/training/patient003/patient003_"
+    pair(f"{stem}frame01.nii.gz", f"{stem}frame01_gt.nii.gz")(root, sample)
+    write_nifti(root / f"{stem}4d.nii.gz", np.stack([sample.image] * 2, axis=-1), sample.affine)
+    (root / f"{stem}4d.nii.gz").with_name("Info.cfg").write_text("ED: 1\nES: 12\nGroup: DCM\n")
+
+
+def chaos(root: Path, sample: Sample) -> None:
+    pytest.importorskip("pydicom")
+    write_dicom(root / "MR/1/T2SPIR/DICOM_anon", sample)
+    labels = root / "MR/1/T2SPIR/Ground"
+    labels.mkdir()
+    for k in range(sample.label.shape[2]):
+        grey = CHAOS_GREY[sample.label[:, :, k].T]
+        Image.fromarray(grey).save(labels / f"{slice_name(sample.label.shape[2], k)}.png")
+
+
+# data set, what the volume shows, classes, the files, the case and its patient
+LAYOUTS = [
+    ("acdc", "acdc", 4, acdc, "database/training/patient003/patient003_frame01", "patient003"),
+    (
+        *("acdc", "acdc", 4, pair("imagesTr/patient003_ED.nii.gz", "labelsTr/patient003_ED.nii.gz")),
+        *("imagesTr/patient003_ED", "patient003"),
+    ),
+    ("synapse", "ct", 9, btcv, "Training/img/img0005", "img0005"),
+    (
+        *("synapse", "ct", 9),
+        pair(
+            "averaged-training-images/DET0000101_avg.nii.gz",
+            "averaged-training-labels/DET0000101_avg_seg.nii.gz",
+            TO_BTCV,
+        ),
+        *("averaged-training-images/DET0000101_avg", "DET0000101"),
+    ),
+    ("kits23", "ct", 4, kits, "dataset/case_00001/imaging", "case_00001"),
+    ("chaos_mr", "chaos_mr", 5, chaos, "MR/1/T2SPIR", "chaos_01"),
+    (
+        *("chaos_mr", "chaos_mr", 5, pair("imagesTr/chaos_01.nii.gz", "labelsTr/chaos_01.nii.gz")),
+        *("imagesTr/chaos_01", "chaos_01"),
+    ),
+    (
+        *("hippocampus", "hippocampus", 3),
+        pair("imagesTr/hippocampus_001.nii.gz", "labelsTr/hippocampus_001.nii.gz"),
+        *("imagesTr/hippocampus_001", "hippocampus_001"),
+    ),
+    (
+        *("amos", "amos", 16, pair("imagesVa/amos_0013.nii.gz", "labelsVa/amos_0013.nii.gz")),
+        *("imagesVa/amos_0013", "amos_0013"),
+    ),
+]
+
+
+@pytest.mark.parametrize("origin", ["made", "real"])
+@pytest.mark.parametrize(("name", "kind", "classes", "write", "case", "patient"), LAYOUTS)
+def test_volumes_come_back_from_each_layout(
+    name: str, kind: str, classes: int, write: Writer, case: str, patient: str, origin: str, tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    if origin == "real":
+        sample = real_sample(request.getfixturevalue("test_data"), kind, classes)
+    else:
+        sample = made_sample(classes)
+    write(tmp_path, sample)
+    found = find_data_set(name, tmp_path)
+    (item,) = (item for item in found.cases if "label" in item)
+    assert (item["case"], item["patient"]) == (case, patient)
+    assert not found.unknown
+
+    image, classes_read = found.layout.form.read(item, get_label_map(found.label_map))
+    expected = affine = None
+    if name == "chaos_mr" and "DICOM" in item["image"]:  # slices come in the order of their normal, whatever the file's
+        forward = np.linalg.det(sample.affine[:3, :3] * [[-1], [-1], [1]]) > 0
+        affine = sample.affine @ flip_last(sample.image.shape, not forward)
+        expected = [array if forward else array[:, :, ::-1] for array in (sample.image, sample.label)]
+        np.testing.assert_allclose(np.asarray(image.affine), affine, atol=1e-4)
+    else:
+        expected = [sample.image, sample.label]
+        np.testing.assert_array_equal(np.asarray(image.affine), nib.load(item["image"]).affine)
+        np.testing.assert_allclose(np.asarray(image.affine), sample.affine, atol=1e-4)
+    np.testing.assert_array_equal(image.numpy()[0], expected[0])
+    np.testing.assert_array_equal(classes_read[0], expected[1])
+    assert classes_read.dtype == np.uint8
+
+
+def flip_last(shape: tuple[int, ...], flip: bool) -> np.ndarray:
+    """Voxel index of an array with its last axis turned round → index of the array."""
+    matrix = np.eye(4)
+    if flip:
+        matrix[2, 2], matrix[2, 3] = -1, shape[2] - 1
+    return matrix
+
+
+@pytest.mark.parametrize("origin", ["made", "real"])
+@pytest.mark.parametrize("name", ["synapse", "acdc"])
+def test_the_papers_arrays_come_back(name: str, origin: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Preprocessed by hand here as ARCHITECTURE describes: slices first, clipped and scaled, TransUNet's numbers."""
+    h5py = pytest.importorskip("h5py")
+    classes, kind = (9, "ct") if name == "synapse" else (4, "acdc")
+    real = origin == "real"
+    sample = real_sample(request.getfixturevalue("test_data"), kind, classes) if real else made_sample(classes)
+    numbers = TO_TRANSUNET[sample.label] if name == "synapse" else sample.label
+    image = (np.clip(sample.image, -125, 275) + 125) / np.float32(400)
+    if name == "synapse":
+        slices, volume, key = tmp_path / "train_npz/case0005_slice{:03d}.npz", "test_vol_h5/case0001.npy.h5", "image"
+    else:
+        slices, volume, key = tmp_path / "train/case_001_sliceED_{}.npz", "test/case_002_volume_ED.npz", "img"
+    slices.parent.mkdir()
+    for k in range(image.shape[2]):
+        np.savez(str(slices).format(k), **{key: image[:, :, k], "label": numbers[:, :, k]})
+    path = tmp_path / volume
+    path.parent.mkdir()
+    arrays = {key: image.transpose(2, 0, 1), "label": numbers.transpose(2, 0, 1)}
+    if name == "synapse":
+        with h5py.File(path, "w") as file:
+            file.update(arrays)
+    else:
+        np.savez(path, **arrays)
+
+    found = find_data_set(name, tmp_path)
+    assert len(found.cases) == image.shape[2] + 1
+    whole = next(item for item in found.cases if item["part"] in ("test_vol_h5", "test"))
+    assert whole["patient"] == {"synapse": "img0001", "acdc": "case_002"}[name]
+    read, classes_read = found.layout.form.read(whole, get_label_map(found.label_map))
+    np.testing.assert_array_equal(read.numpy()[0], image)
+    np.testing.assert_array_equal(classes_read[0], sample.label)
+    orientation = nib.aff2axcodes(np.asarray(read.affine))
+    assert "".join(orientation) == {"synapse": "LAS", "acdc": "RAS"}[name]
+    by_name = {Path(item["case"]).name: item for item in found.cases}
+    one = by_name["case0005_slice002" if name == "synapse" else "case_001_sliceED_2"]
+    read, classes_read = found.layout.form.read(one, get_label_map(found.label_map))
+    assert read.shape == (1, *image.shape[:2], 1)
+    np.testing.assert_array_equal(read.numpy()[0, :, :, 0], image[:, :, 2])
+    np.testing.assert_array_equal(classes_read[0, :, :, 0], sample.label[:, :, 2])
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "part"),
+    [
+        ("TrainDataset/image/1.png", "TrainDataset/masks/1.png", "TrainDataset"),
+        ("TestDataset/CVC-300/images/149.png", "TestDataset/CVC-300/masks/149.png", "CVC-300"),
+        ("Kvasir-SEG/images/cju.jpg", "Kvasir-SEG/masks/cju.jpg", None),
+    ],
+)
+def test_polyps(image: str, mask: str, part: str | None, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    truth = np.zeros((6, 8), dtype=np.uint8)
+    truth[2:4, 3:8] = 1
+    for path, array in ((tmp_path / image, pixels), (tmp_path / mask, truth * 255)):
+        path.parent.mkdir(parents=True)
+        Image.fromarray(array).save(path, quality=95)
+    found = find_data_set("polyp", tmp_path)
+    (item,) = found.cases
+    assert (item.get("part"), item.get("patient")) == (part, None)
+    read, label = found.layout.form.read(item, get_label_map("polyp"))
+    np.testing.assert_array_equal(read.numpy(), np.moveaxis(np.asarray(Image.open(tmp_path / image)), 2, 0))
+    np.testing.assert_array_equal(label[0], truth)
+
+
+def test_cases_of_arrays_are_dealt_out_by_the_split_of_the_patients(tmp_path: Path) -> None:
+    for number in ("0005", "0006", "0001"):
+        np.savez(tmp_path / f"case{number}_slice000.npz", image=np.zeros((4, 4)), label=np.zeros((4, 4)))
+    cases = find_data_set("synapse", tmp_path).cases
+    validation = [case for case in cases if case["patient"] == "img0006"]
+    parts = load_split_parts("synapse_15_3_12")
+    lone = tmp_path / "split.json"
+    lone.write_text('{"parts": {"train": ["img0005"], "val": ["img0006"], "test": ["img0001"]}}')
+    assert "img0006" in parts["val"]
+    assert cases_of_split(cases, str(lone), "val") == validation
+
+
+def test_a_label_of_another_grid_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "case0005_slice000.npz", image=np.zeros((4, 5)), label=np.zeros((4, 4)))
+    found = find_data_set("synapse", tmp_path)
+    with pytest.raises(BadCaseError, match=r"shape \(4, 4, 1\); allowed: \(4, 5, 1\)"):
+        found.layout.form.read(found.cases[0], get_label_map(found.label_map))
+
+
+def test_a_folder_without_the_data_set_says_how_it_should_look(tmp_path: Path) -> None:
+    (tmp_path / "x.nii.gz").touch()
+    with pytest.raises(UsageError, match=r"nothing of KiTS23.*case_00000/imaging.nii.gz.*github.com/neheller/kits23"):
+        find_data_set("kits23", tmp_path)
+    with pytest.raises(UsageError, match="found no such folder"):
+        find_data_set("kits23", tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="'kits' is unknown; known: acdc, synapse, kits23"):
+        get_data_set("kits")
+
+
+@pytest.mark.parametrize("record", DATA_SETS.values(), ids=lambda record: record.name)
+def test_records_name_what_is_there(record: object) -> None:
+    data_set = get_data_set(record.name)  # type: ignore[attr-defined]
+    for layout in data_set.layouts:
+        get_label_map(layout.label_map or data_set.label_map)
+    for split in data_set.splits:
+        load_split_parts(split)
+    assert data_set.source and data_set.licence
