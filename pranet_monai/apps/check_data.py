@@ -215,7 +215,7 @@ def _part(check: DataCheck, part: str) -> str:
         text += f" of {expected}"
     if part in check.missing:
         missing = check.missing[part]
-        text += f"; {len(missing)} patients missing: {_names(missing)}" if missing else "; no patient missing"
+        text += f"; missing patients: {len(missing)} ({_names(missing)})" if missing else "; no patient missing"
     return text
 
 

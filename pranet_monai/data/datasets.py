@@ -108,6 +108,11 @@ def find_data_set(name: str, folder: str | Path) -> FoundCases:
         name: key in :data:`DATA_SETS`.
         folder: with the data somewhere below it.
 
+    Returns:
+        Its ``cases`` go to :func:`~pranet_monai.data.splits.cases_of_split` and
+        :class:`~pranet_monai.data.slices.SliceDataset` like those of ``find_cases``, with ``layout.form.loader()`` in
+        place of ``LoadVolumed`` and ``ClassNumbersd`` of its ``label_map``.
+
     Raises:
         UsageError: when the folder isn't there or holds none of the layouts; lists them, and how to get the data.
     """
@@ -132,7 +137,7 @@ _ACDC = DataSet(
     splits=("acdc_70_10_20", "acdc_100_50"),
     layouts=(
         Layout(
-            "training/patient001/patient001_frame01.nii.gz + patient001_frame01_gt.nii.gz",
+            "training/patient001/patient001_frame01.nii.gz + …_gt.nii.gz, imagesTr/patient001_ED.nii.gz + labelsTr/…",
             VolumeFiles(),
             r"(?P<patient>patient\d{3})_(frame\d{2}|ED|ES)(_0000)?",
         ),

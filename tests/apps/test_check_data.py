@@ -50,7 +50,7 @@ def test_missing_patients_are_named(folder: Path, capsys: pytest.CaptureFixture[
         path_of(folder, "006", kind).unlink()
     assert main(["check-data", "hippocampus", str(folder), "--split", split_of(folder), "--quiet"]) == 1
     out, err = capsys.readouterr()
-    assert "val          1 usable cases; 1 patients missing: hippocampus_006" in out
+    assert "val          1 usable cases; missing patients: 1 (hippocampus_006)" in out
     assert "4/4" not in err
     assert check_data("hippocampus", folder, quiet=True).split == "hippocampus_160_40"
 

@@ -7,10 +7,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from monai.transforms import Compose, Orientationd, ScaleIntensityRanged
 from PIL import Image
 
+from pranet_monai.data.class_numbers import ClassNumbersd
 from pranet_monai.data.datasets import DATA_SETS, find_data_set, get_data_set
 from pranet_monai.data.labels import get_label_map
+from pranet_monai.data.slices import SliceDataset
 from pranet_monai.data.splits import cases_of_split, load_split_parts
 from pranet_monai.errors import BadCaseError, UsageError
 from tests.data.samples import Sample, made_sample, real_sample, slice_name, write_dicom, write_nifti
@@ -210,6 +213,33 @@ def test_cases_of_arrays_are_dealt_out_by_the_split_of_the_patients(tmp_path: Pa
     lone.write_text('{"parts": {"train": ["img0005"], "val": ["img0006"], "test": ["img0001"]}}')
     assert "img0006" in parts["val"]
     assert cases_of_split(cases, str(lone), "val") == validation
+
+
+def test_training_on_arrays_sees_the_slices_of_the_original(tmp_path: Path) -> None:
+    sample = made_sample(9)._replace(affine=np.diag([-0.7, 0.7, 3.0, 1.0]))  # left, front, head: as BTCV has it
+    btcv(tmp_path / "original", sample)
+    image = (np.clip(sample.image, -125, 275) + 125) / np.float32(400)
+    arrays = tmp_path / "arrays/train_npz"
+    arrays.mkdir(parents=True)
+    for k in range(image.shape[2]):
+        label = TO_TRANSUNET[sample.label[:, :, k]]
+        np.savez(arrays / f"case0005_slice{k:03d}.npz", image=image[:, :, k], label=label)
+    window = ScaleIntensityRanged("image", a_min=-125, a_max=275, b_min=0, b_max=1, clip=True)
+    slices = []
+    for folder, intensity in ((tmp_path / "original", [window]), (arrays, [])):
+        found = find_data_set("synapse", folder)
+        transforms = [
+            found.layout.form.loader(),
+            Orientationd(("image", "label"), axcodes="LAS", labels=[["L", "R"], ["P", "A"], ["I", "S"]]),
+            ClassNumbersd("label", found.label_map),
+            *intensity,
+        ]
+        labelled = [case for case in found.cases if "label" in case]
+        slices.append(SliceDataset(labelled, Compose(transforms), progress=False))
+    assert len(slices[0]) == len(slices[1]) == image.shape[2]
+    for original, array in zip(*slices, strict=True):
+        np.testing.assert_allclose(original["image"].numpy(), array["image"].numpy(), atol=1e-6)
+        np.testing.assert_array_equal(original["label"].numpy(), array["label"].numpy())
 
 
 def test_a_label_of_another_grid_is_refused(tmp_path: Path) -> None:
