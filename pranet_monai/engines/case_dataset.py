@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -15,7 +14,7 @@ from monai.data import Dataset, ThreadDataLoader, list_data_collate
 
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.reports.tables import read_csv
-from pranet_monai.transforms.files import is_nifti, is_photograph, mask_path, open_nifti
+from pranet_monai.transforms.files import check_gzip, is_nifti, is_photograph, mask_path, open_nifti
 from pranet_monai.transforms.label_table import read_label_table
 from pranet_monai.transforms.photograph import photograph_mask_is_whole
 
@@ -101,9 +100,7 @@ def mask_is_whole(mask: str | Path, image: str | Path) -> bool:
     if is_photograph(image):
         return photograph_mask_is_whole(mask, image)
     try:
-        with gzip.open(mask) as stream:  # nibabel stops before the checksum at the end
-            while stream.read(1 << 20):
-                continue
+        check_gzip(mask)
         found = open_nifti(mask)
         same_shape = not is_nifti(image) or found.shape == open_nifti(image).shape
     except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):

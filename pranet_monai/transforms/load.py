@@ -16,7 +16,7 @@ from monai.transforms import LoadImaged
 from monai.utils import ImageMetaKey, MetaKeys, ensure_tuple, optional_import
 
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.files import is_nifti, open_nifti, volume_extension
+from pranet_monai.transforms.files import check_gzip, is_nifti, open_nifti, volume_extension
 
 __all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed", "finite_voxels", "volume_tensor"]
 
@@ -36,7 +36,10 @@ class NiftiReader(NibabelReader):
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> nib.Nifti1Image:
         """Opens one file; its voxels are read by ``get_data``."""
         self.filenames = ensure_tuple(data)
-        return open_nifti(self.filenames[0])
+        path = self.filenames[0]
+        if str(path).lower().endswith(".gz"):
+            check_gzip(path)
+        return open_nifti(path)
 
     def _get_array_data(self, img: nib.Nifti1Image, filename: str) -> np.ndarray:
         dtype = img.get_data_dtype()

@@ -93,8 +93,11 @@ def test_mask_cut_anywhere_is_not_whole(tmp_path: Path, missing: int) -> None:
     image = save(tmp_path / "x.nii.gz")
     mask = save_mask_of(image, "x", tmp_path)
     assert mask_is_whole(mask, image)
-    mask.write_bytes(mask.read_bytes()[:-missing])
+    whole = mask.read_bytes()
+    mask.write_bytes(whole[:-missing])
     assert not mask_is_whole(mask, image)
+    mask.write_bytes(whole[:40] + b"\xff" * 20 + whole[60:])
+    assert not mask_is_whole(mask, image), "damaged inside"
 
 
 def test_somebody_elses_mask_is_not_whole(tmp_path: Path) -> None:

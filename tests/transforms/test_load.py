@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,6 +168,18 @@ def test_bad_files_say_file_finding_and_fix(
     # nibabel forgets the shape of an empty array inside gzip, not that it is empty
     assert found in message
     assert "; fix: " in message and "\n" not in message
+
+
+def test_damaged_voxel_fails_by_the_checksum(tmp_path: Path) -> None:
+    """The file is whole to its last voxel, so that nibabel reads it without a word."""
+    path = save(np.zeros((40, 40, 9), np.int16), tmp_path / "x.nii.gz")
+    right = path.read_bytes()
+    content = bytearray(gzip.decompress(right))
+    content[-1] = 1
+    path.write_bytes(gzip.compress(bytes(content))[:-8] + right[-8:])
+    assert nib.load(path).get_fdata().any()
+    with pytest.raises(BadCaseError, match=r"x.nii.gz: found .*can.t be read .*CRC check failed"):
+        load(path)
 
 
 def test_file_without_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
