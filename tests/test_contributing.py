@@ -55,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     append(decoders / "__init__.py", "from pranet_monai.networks.decoders.fpn import FPNDecoder\n" + recipe("table"))
     labels = package / "data" / "labels.py"
     before, head, after = labels.read_text(encoding="utf-8").partition("    for record in (\n")
-    labels.write_text(before + head + textwrap.indent(recipe("labels"), " " * 8) + after, encoding="utf-8")
+    labels.write_text(before + head + f"        {recipe('labels').strip()},\n" + after, encoding="utf-8")
 
     shutil.copy(ROOT / "LICENSE", root)
     shutil.copytree(ROOT / "bundles" / "_shared", root / "bundles" / "_shared")
