@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def test_labels_give_the_polyp_metrics(bundle: Path, labelled_photographs: Path,
         assert 0 <= float(row["s_measure"]) <= 1
     page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
     assert "Weighted F" in page
-    assert "HD95" not in page
+    assert "HD95" not in re.sub(r"base64,[\w+/=]+", "", page)  # letters of an embedded picture may spell anything
 
 
 def test_first_version_by_one_override(bundle: Path, labelled_photographs: Path, tmp_path: Path) -> None:
