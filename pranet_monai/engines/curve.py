@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from pranet_monai.reports.tables import write_atomically
 
 __all__ = ["TrainingCurve"]
 
@@ -52,7 +54,6 @@ class TrainingCurve:
         """Add this epoch's row to the table and draw the picture anew; of several processes only the first does."""
         if idist.get_rank() > 0:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "curve.csv"
         row: dict[str, float] = {
             "epoch": engine.state.epoch,
@@ -66,7 +67,7 @@ class TrainingCurve:
         if path.is_file():
             former = pd.read_csv(path)
             table = pd.concat([former[former["epoch"] < engine.state.epoch], table], ignore_index=True)
-        _replace(path, table.to_csv(index=False).encode())
+        write_atomically(path, table.to_csv(index=False))
         self._draw(table)
 
     def _draw(self, table: pd.DataFrame) -> None:
@@ -82,12 +83,6 @@ class TrainingCurve:
                 right.plot(seen["epoch"], seen[name], "o-", color="tab:orange", label=f"validation {name}")
             right.set_ylabel(f"validation {', '.join(scores)}")
         figure.legend(loc="outside upper center", ncols=1 + len(scores), frameon=False)
-        unfinished = self.folder / "curve.tmp.png"
-        canvas.print_png(str(unfinished))
-        os.replace(unfinished, self.folder / "curve.png")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+        picture = io.BytesIO()
+        canvas.print_png(picture)
+        write_atomically(self.folder / "curve.png", picture.getvalue())
