@@ -16,14 +16,14 @@ from monai.utils import MetaKeys
 from tqdm import tqdm
 
 from pranet_monai.apps.mask_pairs import find_mask_pairs, match_by_name, named_volumes
-from pranet_monai.data.labels import LABEL_MAPS, LabelMap
+from pranet_monai.data.labels import LABEL_MAPS, LabelMap, LabelNumbers, get_label_map
 from pranet_monai.data.references import read_reference
 from pranet_monai.errors import BadCaseError
 from pranet_monai.metrics.masks import MissedPolicy
 from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
 from pranet_monai.reports import RunReport
 from pranet_monai.reports.text import results_table
-from pranet_monai.transforms.load import FRAMES, LoadVolumed
+from pranet_monai.transforms.load import FRAMES, read_volume
 
 __all__ = ["add_arguments", "evaluate", "run"]
 
@@ -41,6 +41,7 @@ def evaluate(
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
     missed: MissedPolicy = "diagonal",
     protocol: Literal["paper"] | None = None,
+    prediction_numbers: LabelNumbers = "classes",
     previews: bool = True,
     quiet: bool = False,
 ) -> tuple[dict[str, Any], int]:
@@ -49,15 +50,18 @@ def evaluate(
     Cases are paired by name. A case that can't be measured, or has one mask only, is a failed row of the report.
 
     Args:
-        predictions: folder of masks that hold the class numbers of the label map.
-        labels: folder of the experts' masks, as the data set holds them.
-        label_map: organs to measure, or the name of a known map.
+        predictions: folder of masks.
+        labels: folder of the experts' masks. A file with a label table in its header, as this project writes it, holds
+            class numbers; any other the data set's own numbers, unless the label map says otherwise.
+        label_map: organs to measure, or the name of a known map; see also :meth:`LabelMap.of_class_numbers`.
         output_dir: gets ``report/``.
         images: folder of the images, to draw the masks on.
         definition: of HD95, "pooled" or "max".
         tolerance_mm: of NSD.
         missed: what the distances of an organ that only one of the masks holds count as.
         protocol: "paper" adds the papers' numbers under names of their own.
+        prediction_numbers: what the predictions hold: "classes", the class numbers of the label map, or "raw", the
+            data set's own numbers.
         previews: draw a picture per case.
         quiet: show no progress bar.
 
@@ -80,11 +84,12 @@ def evaluate(
     progress = tqdm(found.pairs.items(), desc="evaluate", unit="case", file=sys.stderr, disable=quiet)
     for case, (prediction, label) in progress:
         try:
-            _add_case(report, case, prediction, label, pictures.get(case))
+            _add_case(report, case, prediction, label, pictures.get(case), prediction_numbers)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
             report.add_failure(case, error if isinstance(error, BadCaseError) else f"{type(error).__name__}: {error}")
             progress.write(f"failed: {case}: {error}", file=sys.stderr)
     options = {"predictions": predictions, "labels": labels, "images": images, "protocol": protocol}
+    options |= {"prediction_numbers": prediction_numbers}
     return report.finish({"options": options | report.metric_options}), report.exit_code
 
 
@@ -95,11 +100,15 @@ def _pictures(images: str | Path | None, cases: Mapping[str, Any]) -> dict[str, 
     return {case: found[name] for case, name in match_by_name(cases, found).items()}
 
 
-def _add_case(report: RunReport, case: str, prediction: Path, label: Path, picture: Path | None) -> None:
+def _add_case(
+    report: RunReport, case: str, prediction: Path, label: Path, picture: Path | None, numbers: LabelNumbers
+) -> None:
     """Measure one pair; the frames of a cine have rows of their own."""
     start = time.perf_counter()
-    loaded = LoadVolumed("mask")({"mask": str(prediction)})["mask"]
+    loaded = read_volume(prediction)
     masks = loaded.as_tensor().numpy()
+    if numbers == "raw":
+        masks = report.label_map.from_raw(masks, str(prediction))
     report.label_map.validate(masks, str(prediction))
     references = read_reference(label, loaded, report.label_map)
     image = None if picture is None else _image(picture, loaded)
@@ -114,7 +123,7 @@ def _add_case(report: RunReport, case: str, prediction: Path, label: Path, pictu
 def _image(path: Path, mask: MetaTensor) -> np.ndarray | None:
     """The image (frames, H, W, D); ``None``, with a warning, where it can't be read or doesn't lie under the mask."""
     try:
-        image = LoadVolumed("image")({"image": str(path)})["image"]
+        image = read_volume(path)
     except BadCaseError as error:
         tqdm.write(f"warning: drawn without its image: {error}", file=sys.stderr)
         return None
@@ -134,6 +143,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--predictions", type=Path, required=True, metavar="DIR", help="masks to judge")
     parser.add_argument("--labels", type=Path, required=True, metavar="DIR", help="expert masks of the same names")
     parser.add_argument("--label-map", required=True, metavar="NAME", help=f"one of {', '.join(LABEL_MAPS)}")
+    parser.add_argument(
+        "--label-numbers", choices=("raw", "classes"), default="raw",
+        help="what the labels hold: the data set's own numbers (%(default)s), or class numbers of the map already",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prediction-numbers", choices=("classes", "raw"), default="classes",
+        help="what the masks to judge hold (%(default)s); only maps that renumber, such as synapse8, tell them apart",
+    )  # fmt: skip
     parser.add_argument("--images", type=Path, metavar="DIR", help="images to draw the masks on")
     parser.add_argument(
         "--output", type=Path, default=Path("evaluation"), metavar="DIR", help="gets report/ (%(default)s)"
@@ -154,8 +171,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the table."""
     result, exit_code = evaluate(
-        args.predictions, args.labels, args.label_map, output_dir=args.output, images=args.images, definition=args.hd95,
-        tolerance_mm=args.tolerance_mm, missed=args.missed, protocol=args.protocol, previews=not args.no_previews,
+        args.predictions, args.labels, get_label_map(args.label_map, args.label_numbers), output_dir=args.output,
+        images=args.images, definition=args.hd95, tolerance_mm=args.tolerance_mm, missed=args.missed,
+        protocol=args.protocol, prediction_numbers=args.prediction_numbers, previews=not args.no_previews,
         quiet=args.quiet,
     )  # fmt: skip
     print("\n".join(results_table(result["summary"])) if result["summary"] else "No case could be measured.")

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, UsageError
 
-__all__ = ["LABEL_MAPS", "LabelMap", "get_label_map"]
+__all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map"]
 
 Color = tuple[int, int, int]
+LabelNumbers = Literal["raw", "classes"]
+"""The numbers in label files: the data set's own, or class numbers."""
 
 # One organ keeps one colour in every data set; neighbours in the body differ in hue and in lightness, so that
 # overlays stay readable in print and for colour-blind readers.
@@ -23,6 +27,7 @@ ORGAN_COLORS: dict[str, Color] = {
     "left_ventricle": (213, 94, 0),
     "anterior": (230, 159, 0),
     "posterior": (0, 114, 178),
+    "hippocampus": (230, 159, 0),
     "liver": (178, 79, 58),
     "spleen": (148, 103, 189),
     "right_kidney": (0, 158, 115),
@@ -88,6 +93,15 @@ class LabelMap:
         """What the report measures: name → the classes whose union it is."""
         return self.regions
 
+    @property
+    def renumbers(self) -> bool:
+        """Whether the data set's own files number the classes in another way."""
+        return any(raw != number for raw, number in self.raw_values.items())
+
+    def of_class_numbers(self) -> LabelMap:
+        """The same classes for label files that hold class numbers already, as this project's own masks do."""
+        return replace(self, raw_values={number: number for number in self.labels})
+
     def from_raw(self, array: np.ndarray, source: str) -> np.ndarray:
         """Turns the numbers of the data set's own label files into class numbers.
 
@@ -100,8 +114,20 @@ class LabelMap:
 
         Raises:
             BadCaseError: when a value isn't one of ``raw_values``.
+
+        Warns:
+            UserWarning: the file may hold class numbers already: all of its values are such, and it lacks those that
+                only a file of the data set itself has.
         """
         self._refuse_strangers(array, source, self.raw_values)
+        largest = int(array.max(initial=0))
+        if self.renumbers and set(self.labels) < set(self.raw_values) and 0 < largest < len(self.labels):
+            warnings.warn(
+                f"{source}: read as a file of the {self.name} data set, though no value is above {largest}; if it "
+                f"holds this project's class numbers (1 = {self.labels[1]}, 2 = {self.labels[2]}, …), say so: "
+                "--label-numbers classes, or --label_map#numbers classes with a bundle",
+                stacklevel=2,
+            )
         table = np.zeros(max(self.raw_values) + 1, dtype=np.uint8)
         table[list(self.raw_values)] = list(self.raw_values.values())
         return table[array.astype(np.intp)]
@@ -162,6 +188,7 @@ LABEL_MAPS: dict[str, LabelMap] = {
         # The grey values of the data set's own label images.
         replace(_CHAOS_MR, name="chaos_mr_png", raw_values={0: 0, 63: 1, 126: 2, 189: 3, 252: 4}),
         _label_map("hippocampus", "anterior", "posterior"),
+        _label_map("hippocampus_whole", "hippocampus", raw_values={0: 0, 1: 1, 2: 1}),
         _SYNAPSE8,
         # The preprocessed npz/h5 files of TransUNet hold the same eight organs in alphabetical order.
         replace(
@@ -185,17 +212,20 @@ LABEL_MAPS: dict[str, LabelMap] = {
 }
 
 
-def get_label_map(name: str | LabelMap) -> LabelMap:
+def get_label_map(name: str | LabelMap, numbers: LabelNumbers = "raw") -> LabelMap:
     """Looks up a data set's classes.
 
     Args:
-        name: a key of :data:`LABEL_MAPS`; a LabelMap is handed back as it is.
+        name: a key of :data:`LABEL_MAPS`; a LabelMap is taken as it is.
+        numbers: what label files hold: "raw", the data set's own numbers, or "classes", class numbers already.
 
     Raises:
-        ValueError: when the name is unknown; lists the known ones.
+        UsageError: when the name or ``numbers`` is unknown; lists the known ones.
     """
-    if isinstance(name, LabelMap):
-        return name
-    if name not in LABEL_MAPS:
-        raise ValueError(f"label map {name!r} is unknown; known: {', '.join(LABEL_MAPS)}; add it to LABEL_MAPS")
-    return LABEL_MAPS[name]
+    if numbers not in ("raw", "classes"):
+        raise UsageError(f"numbers={numbers!r}: allowed: 'raw' (as the data set has them) or 'classes'")
+    if not isinstance(name, LabelMap):
+        if name not in LABEL_MAPS:
+            raise UsageError(f"label map {name!r} is unknown; known: {', '.join(LABEL_MAPS)}; add it to LABEL_MAPS")
+        name = LABEL_MAPS[name]
+    return name if numbers == "raw" else name.of_class_numbers()

@@ -6,7 +6,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.references import read_reference
 from pranet_monai.errors import BadCaseError
 from pranet_monai.transforms.files import file_extension
-from pranet_monai.transforms.load import LoadVolumed
+from pranet_monai.transforms.load import LoadVolumed, read_volume
 from pranet_monai.transforms.load_array import ARRAY_EXTENSIONS, LoadArrayd
 from pranet_monai.transforms.load_series import LoadSeriesd
 from pranet_monai.transforms.photograph import LoadPhotographd, LoadPhotographMaskd
@@ -83,7 +82,7 @@ class VolumeFiles(Form):
 
     def read(self, item: Mapping[str, Any], label_map: LabelMap) -> tuple[MetaTensor, np.ndarray]:
         """See the base class; the label must lie where its image lies, in mm, too."""
-        image = _image_loader()({"image": item["image"]})["image"]
+        image = read_volume(item["image"])
         return image, read_reference(item["label"], image, label_map)
 
 
@@ -150,12 +149,6 @@ class SliceFolders(Form):
     def loader(self) -> LoadSeriesd:
         """See the base class."""
         return LoadSeriesd()
-
-
-@cache
-def _image_loader() -> LoadVolumed:
-    """One for all cases: MONAI looks for its readers' packages whenever a loader is made."""
-    return LoadVolumed("image")
 
 
 def _find_files(folder: Path, kind: Kind) -> list[dict[str, str]]:

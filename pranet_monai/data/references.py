@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,9 @@ from monai.utils import ImageMetaKey, MetaKeys
 
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE, LoadVolumed
+from pranet_monai.transforms.files import is_nifti, open_nifti
+from pranet_monai.transforms.label_table import read_label_table
+from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE, read_volume
 
 __all__ = ["read_reference"]
 
@@ -35,17 +36,29 @@ def read_reference(path: str | Path, image: MetaTensor, label_map: LabelMap) -> 
     Raises:
         BadCaseError: when the file can't be read, holds unknown labels, or isn't on the grid of the image.
     """
-    label = _label_loader()({"label": str(path)})["label"]
+    label = read_volume(path)
     _check_same_grid(str(path), label, image)
     if FRAMES in image.meta:
         label = label[np.asarray(image.meta[FRAMES]).astype(int).tolist()]
-    return label_map.from_raw(label.numpy(force=True), str(path))
+    return _numbering(path, label_map).from_raw(label.numpy(force=True), str(path))
 
 
-@cache
-def _label_loader() -> LoadVolumed:
-    """One for all cases: MONAI looks for its readers' packages whenever a loader is made."""
-    return LoadVolumed("label")
+def _numbering(path: str | Path, label_map: LabelMap) -> LabelMap:
+    """How a file numbers the classes: as its label table says, if it has one, else as the data set's own files.
+
+    Raises:
+        BadCaseError: when the table names other classes.
+    """
+    table = read_label_table(open_nifti(path)) if is_nifti(path) else {}
+    if not table:
+        return label_map
+    classes = {number: name for number, name in label_map.labels.items() if number}
+    if table != classes:
+        raise BadCaseError(
+            f"{path}: found the classes {table} in its header; allowed: {classes} of {label_map.name}; fix: choose the "
+            "label map that the file was made with"
+        )
+    return label_map.of_class_numbers()
 
 
 def _check_same_grid(path: str, label: MetaTensor, image: MetaTensor) -> None:

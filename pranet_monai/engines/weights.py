@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,9 @@ from monai.bundle import ConfigParser
 from pranet_monai.errors import UsageError
 from pranet_monai.reports.run_info import weights_record
 
-__all__ = ["WeightsLoader", "find_weights", "load_weights"]
+__all__ = ["WeightsLoader", "find_weights", "load_weights", "start_from"]
+
+_log = logging.getLogger(__name__)
 
 _IMPORT = (
     "get the authors' {checkpoint} (github.com/ai4colonoscopy/PraNet-V2 links to it) and run "
@@ -39,6 +42,38 @@ def load_weights(network: torch.nn.Module, path: str | Path, sha256: str | None 
             fit the network.
     """
     path = find_weights(path)
+    state = _read_state(path, sha256)
+    _check_fit(path, network.state_dict(), state)
+    network.load_state_dict(state, strict=True)
+
+
+def start_from(network: torch.nn.Module, path: str | Path | None) -> None:
+    """Gives a network the weights of another training to begin with, for fine-tuning, also with other classes.
+
+    Every key must be the network's own. What has another shape, the class maps where the number of classes differs or
+    the first convolution where the channels do, keeps its random start, and is named in the log.
+
+    Args:
+        network: what to fill; stays on its device.
+        path: see :func:`load_weights`; None leaves the network as it is.
+
+    Raises:
+        UsageError: as :func:`load_weights`, but for the shapes; and when nothing fits.
+    """
+    if path is None:
+        return
+    path = find_weights(path)
+    state, own = _read_state(path), network.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    anew = sorted(set(own) - set(fitting))
+    # shapes count only where nothing fits: then it is another network that happens to have the same names
+    _check_fit(path, own, {name: own[name] if name in own and fitting else value for name, value in state.items()})
+    network.load_state_dict({**own, **fitting}, strict=True)
+    _log.info("%s: %d of %d tensors taken over; new: %s", path, len(fitting), len(own), ", ".join(anew) or "none")
+
+
+def _read_state(path: Path, sha256: str | None = None) -> Mapping[str, torch.Tensor]:
+    """The state_dict in a file, after a look at its hash."""
     _check_hash(path, sha256 or _published_hash(path))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -55,8 +90,7 @@ def load_weights(network: torch.nn.Module, path: str | Path, sha256: str | None 
             f"{path}: found a {type(state).__name__}{keys}; allowed: a plain state_dict, name → tensor; "
             "fix: save network.state_dict()"
         )
-    _check_fit(path, network.state_dict(), state)
-    network.load_state_dict(state, strict=True)
+    return state
 
 
 class WeightsLoader:

@@ -34,6 +34,7 @@ def case_metrics(
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
     missed: MissedPolicy = "diagonal",
     labels: Collection[int] | None = None,
+    voxel_ml: float | None = None,
 ) -> list[dict[str, Any]]:
     """Measures each organ of one case, on the whole volume.
 
@@ -47,6 +48,7 @@ def case_metrics(
         missed: HD95 and ASSD of an organ that only one of the volumes holds: "diagonal" of the volume in mm, "inf" or
             "nan". Its Dice, IoU and NSD are 0.
         labels: all labels that the volumes may hold; default: background and those in ``organs``.
+        voxel_ml: volume of a voxel; default: the product of ``spacing``, which is right for perpendicular axes only.
 
     Returns:
         One row per organ: ``organ``, then with a reference ``dice``, ``iou``, ``hd95_mm``, ``assd_mm``, ``nsd``,
@@ -61,7 +63,7 @@ def case_metrics(
     known = {0}.union(*organs.values()) if labels is None else {0, *labels}
     predicted = _Segmentation(prediction, known, "prediction")
     sizes = as_spacing(spacing, predicted.labels.ndim)
-    voxel_ml = float(np.prod(sizes)) / 1000
+    voxel_ml = float(np.prod(sizes)) / 1000 if voxel_ml is None else voxel_ml
     if reference is None:
         return [{"organ": organ, **predicted.size(indices, voxel_ml)} for organ, indices in organs.items()]
 

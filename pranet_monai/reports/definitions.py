@@ -28,13 +28,15 @@ def definitions(definition: str, tolerance_mm: float, missed: str) -> dict[str, 
         Name of the metric or rule → its definition.
     """
     return {
-        "grid": "all metrics are computed on the whole 3D volume; distances use the voxel size in the file's header",
+        "grid": "all metrics are computed on the whole 3D volume; distances use the voxel size in the file's "
+        "header, with perpendicular axes (a tilted gantry's are not: there distances are approximate)",
         "dice": "2 |P∩R| / (|P| + |R|), 0 to 1; higher is better",
         "iou": "|P∩R| / |P∪R|, 0 to 1; higher is better",
         "hd95_mm": f"{definition}: {HD95[definition]}; lower is better",
         "assd_mm": "mean of the surface distances of both directions taken together, mm; lower is better",
         "nsd": f"share of both surfaces that lies within {tolerance_mm:g} mm of the other, 0 to 1; higher is better",
-        "volume_ml": "voxels of the organ times the volume of a voxel; an organ at the edge of the volume is flagged",
+        "volume_ml": "voxels of the organ times the volume of a voxel, the affine's determinant; an organ at the edge "
+        "of the volume is flagged",
         "missed": f"an organ that only the expert drew: Dice, IoU and NSD 0; {MISSED[missed]}",
         "false": f"an organ that only the prediction holds: Dice, IoU and NSD 0; {MISSED[missed]}",
         "both_empty": "an organ that neither holds is left out of the mean and counted",

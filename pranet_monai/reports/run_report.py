@@ -85,10 +85,7 @@ class RunReport:
         self.folder = Path(output_dir) / "report"
         if protocol not in (None, "paper"):
             raise UsageError(f"protocol={protocol!r}: allowed are None and 'paper'")
-        try:
-            self.label_map = get_label_map(label_map)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        self.label_map = get_label_map(label_map)
         self.protocol = protocol
         self.metric_options: dict[str, Any] = {"definition": definition, "tolerance_mm": tolerance_mm, "missed": missed}
         self.window = window
@@ -269,9 +266,13 @@ class RunReport:
         return cases, CaseTable(self.folder / "metrics.csv", self.metric_columns + paper)
 
     def _measure(self, prediction: np.ndarray, affine: np.ndarray | None, reference: np.ndarray | None) -> list[Row]:
-        spacing = voxel_sizes(np.eye(4) if affine is None else affine)
+        affine = np.eye(4) if affine is None else affine
+        # the determinant, as a tilted gantry shears the voxels: their edges alone would say too much
+        spacing, voxel_ml = voxel_sizes(affine), abs(float(np.linalg.det(affine[:3, :3]))) / 1000
         organs, labels = self.label_map.organs, list(self.label_map.labels)
-        rows = case_metrics(prediction, reference, organs, spacing, labels=labels, **self.metric_options)
+        rows = case_metrics(
+            prediction, reference, organs, spacing, labels=labels, voxel_ml=voxel_ml, **self.metric_options
+        )
         if self.protocol == "paper" and reference is not None:
             paper = paper_case_metrics(prediction, reference, organs)
             rows = [row | as_in_paper for row, as_in_paper in zip(rows, paper, strict=True)]

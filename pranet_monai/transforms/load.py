@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from monai.utils import ImageMetaKey, MetaKeys, ensure_tuple, optional_import
 from pranet_monai.errors import BadCaseError
 from pranet_monai.transforms.files import check_gzip, is_nifti, open_nifti, volume_extension
 
-__all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed", "finite_voxels", "volume_tensor"]
+__all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed", "finite_voxels", "read_volume", "volume_tensor"]
 
 ORIGINAL_SHAPE = "original_shape"
 """Meta key: shape of the file's own array, (H, W), (H, W, D) or (H, W, D, T)."""
@@ -115,6 +116,21 @@ class LoadVolumed(LoadImaged):
         else:
             array = array.reshape(1, *array.shape, *(1,) * (3 - array.ndim))
         return volume_tensor(path, array, affine, meta)
+
+
+def read_volume(path: str | Path) -> MetaTensor:
+    """One file as :class:`LoadVolumed` reads it, (C, H, W, D).
+
+    Raises:
+        BadCaseError: as LoadVolumed.
+    """
+    return _loader()({"volume": str(path)})["volume"]
+
+
+@cache
+def _loader() -> LoadVolumed:
+    """One for all files: MONAI looks for its readers' packages whenever a loader is made."""
+    return LoadVolumed("volume")
 
 
 def volume_tensor(path: str, array: torch.Tensor, affine: np.ndarray, meta: Mapping[str, Any]) -> MetaTensor:

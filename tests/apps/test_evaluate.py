@@ -73,6 +73,23 @@ def test_paper_protocol_is_printed_with_its_note(
     assert "within 1 mm" in summary["definitions"]["nsd"]
 
 
+def test_numbers_of_renumbering_maps(tmp_path: Path) -> None:
+    predictions, labels = tmp_path / "predictions", tmp_path / "labels"
+    write(predictions / "a.nii.gz", np.array([[[1, 5, 6]]], np.uint8))  # spleen, pancreas, liver
+    write(labels / "a.nii.gz", np.array([[[1, 11, 6]]], np.uint8))  # the same in BTCV's numbers
+
+    def mean_dice(first: Path, second: Path, *more: str) -> float:
+        base = ["evaluate", "--label-map", "synapse8", "--quiet", "--no-previews", "--output", str(tmp_path / "out")]
+        assert main([*base, "--predictions", str(first), "--labels", str(second), *more]) == 0
+        return json.loads((tmp_path / "out" / "report" / "summary.json").read_text())["overall"]["dice"]["mean"]
+
+    assert mean_dice(predictions, labels) == 1
+    assert mean_dice(labels, labels, "--prediction-numbers", "raw") == 1
+    assert mean_dice(predictions, predictions, "--label-numbers", "classes") == 1
+    with pytest.warns(UserWarning, match="--label-numbers classes"):
+        assert mean_dice(predictions, predictions) < 1
+
+
 def test_unmatched_are_listed_and_the_rest_is_measured(folders: tuple[Path, Path], tmp_path: Path) -> None:
     predictions, labels = folders
     write(predictions / "lonely_pred.nii.gz", heart())

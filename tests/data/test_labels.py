@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pranet_monai.data.labels import LABEL_MAPS, LabelMap, get_label_map
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, UsageError
 
 
 @pytest.mark.parametrize("record", LABEL_MAPS.values(), ids=lambda record: record.name)
@@ -28,6 +28,18 @@ def test_a_label_map_passes_through_and_unknown_names_list_the_known() -> None:
     assert get_label_map(LABEL_MAPS["acdc"]) is LABEL_MAPS["acdc"]
     with pytest.raises(ValueError, match="'adcd' is unknown; known: acdc, chaos_mr"):
         get_label_map("adcd")
+
+
+def test_label_files_may_hold_class_numbers() -> None:
+    classes = get_label_map("synapse8", numbers="classes")
+    assert classes.from_raw(np.arange(9), "mine").tolist() == list(range(9))
+    with pytest.raises(BadCaseError, match="11 \\(1 voxels\\)"):
+        classes.from_raw(np.array([11]), "mine")
+    with pytest.raises(UsageError, match="numbers='row'"):
+        get_label_map("synapse8", numbers="row")  # type: ignore[arg-type]
+    assert [name for name, record in LABEL_MAPS.items() if record.renumbers] == [
+        "chaos_mr_png", "hippocampus_whole", "synapse8", "synapse8_transunet",
+    ]  # fmt: skip
 
 
 def test_btcv_numbers_become_synapse8() -> None:

@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.data.references import read_reference
 from pranet_monai.errors import BadCaseError
+from pranet_monai.transforms.label_table import label_table_extension
 from pranet_monai.transforms.load import LoadVolumed
 
 AFFINE = np.diag([-1.5, -1.5, 8, 1])
@@ -42,6 +43,30 @@ def test_data_sets_own_numbers_are_mapped(tmp_path: Path) -> None:
     path = save(np.full((5, 6, 7), 11), tmp_path / "label0001.nii")  # pancreas in BTCV's files
     reference = read_reference(path, image_of(tmp_path, (5, 6, 7)), get_label_map("synapse8"))
     assert (reference == 5).all()
+
+
+def with_label_table(path: Path, labels: dict[int, str]) -> Path:
+    image = nib.load(path)
+    image.header.extensions.append(label_table_extension(labels))
+    nib.save(image, path)
+    return path
+
+
+def test_numbers_are_those_of_the_files_label_table(tmp_path: Path) -> None:
+    synapse = get_label_map("synapse8")
+    path = save(np.full((5, 6, 7), 5), tmp_path / "corrected.nii.gz")  # pancreas here, oesophagus in BTCV's files
+    with_label_table(path, dict(synapse.labels))
+    assert (read_reference(path, image_of(tmp_path, (5, 6, 7)), synapse) == 5).all()
+    with pytest.raises(BadCaseError, match=r"corrected.nii.gz: found the classes .*pancreas.*allowed: .*myocardium"):
+        read_reference(path, image_of(tmp_path, (5, 6, 7)), ACDC)
+
+
+def test_file_that_may_hold_class_numbers_already_is_pointed_out(tmp_path: Path) -> None:
+    image = image_of(tmp_path, (5, 6, 7))
+    path = save(np.full((5, 6, 7), 5), tmp_path / "mine.nii.gz")
+    with pytest.warns(UserWarning, match="mine.nii.gz: read as a file of the synapse8.*--label-numbers classes"):
+        assert not read_reference(path, image, get_label_map("synapse8")).any()
+    assert (read_reference(path, image, get_label_map("synapse8", numbers="classes")) == 5).all()
 
 
 def test_slice_drawn_as_volume_of_one(tmp_path: Path) -> None:

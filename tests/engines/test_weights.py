@@ -9,7 +9,7 @@ import pytest
 import torch
 from ignite.engine import Engine
 
-from pranet_monai.engines.weights import WeightsLoader, find_weights, load_weights
+from pranet_monai.engines.weights import WeightsLoader, find_weights, load_weights, start_from
 from pranet_monai.errors import UsageError
 
 
@@ -141,3 +141,31 @@ def test_published_hash_of_the_bundle_is_checked(tmp_path: Path) -> None:
 def test_one_network_per_loader() -> None:
     with pytest.raises(UsageError, match="allowed is one network"):
         WeightsLoader("model.pt", {"model": network(), "optimizer": network()})
+
+
+def test_fine_tuning_takes_over_all_but_the_class_maps(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source, target = network(), torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    source.append(torch.nn.Linear(3, 2)), target.append(torch.nn.Linear(3, 5))
+    own = target[2].weight.clone()
+    path = bundle(tmp_path, source.state_dict())
+    with caplog.at_level("INFO", logger="pranet_monai"):
+        start_from(target, path)
+    assert torch.equal(target[0].weight, source[0].weight)
+    assert torch.equal(target[2].weight, own), "five classes begin anew"
+    assert "7 of 9 tensors taken over; new: 2.bias, 2.weight" in caplog.text
+    start_from(target, None)
+    assert torch.equal(target[0].weight, source[0].weight), "no weights, no change"
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        ({"0.weight": torch.zeros(3, 2)}, "6 missing keys"),
+        ({**network().state_dict(), "head.weight": torch.zeros(1)}, "1 unknown keys"),
+        ({name: value.new_zeros(9, 9) for name, value in network().state_dict().items()}, "7 other shapes"),
+    ],
+    ids=["missing", "unknown", "nothing fits"],
+)
+def test_fine_tuning_refuses_weights_of_another_network(tmp_path: Path, state: Any, found: str) -> None:
+    with pytest.raises(UsageError, match=found):
+        start_from(network(), bundle(tmp_path, state))

@@ -236,3 +236,12 @@ def test_single_slice_touches_no_border_above_or_below(tmp_path: Path) -> None:
     run = report(tmp_path)
     run.add_case("a", block(3, 2, 5)[:, :, 1:2], AFFINE)
     assert not read(tmp_path, "cases.csv").iloc[0]["touches_border_left_ventricle"]
+
+
+def test_volume_of_sheared_voxels_is_their_determinant(tmp_path: Path) -> None:
+    tilted = AFFINE.copy()
+    tilted[1, 2] = 2.5  # a gantry tilted by 27 degrees: longer edges, the same volume
+    run = report(tmp_path)
+    run.add_case("a", block(3, 3, 6), tilted, reference=block(3, 2, 6))
+    lv = read(tmp_path, "metrics.csv").set_index("organ").loc["left_ventricle"]
+    assert (lv["volume_ml"], lv["reference_volume_ml"]) == pytest.approx((0.48, 0.64))

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What DSRA gives: the same network with and without it, same data, schedule and seeds, trained by the bundles' config.
+
+    python benchmarks/dsra_study.py --data DIR --output DIR              every cell of dsra_study.yaml, then the table
+    python benchmarks/dsra_study.py --data DIR --output DIR --only hippocampus/with_DSRA/0     one cell
+    python benchmarks/dsra_study.py --output DIR --table                 the table of what is finished
+
+A cell is one training: study/variant/seed. Each leaves ``result.json`` with the validation Dice of its last epoch (none
+is chosen); finished cells are skipped, a killed one goes on after its last epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from monai.bundle import ConfigWorkflow
+from scipy import stats
+from tqdm import tqdm
+
+from pranet_monai.reports.tables import write_atomically
+
+ROOT = Path(__file__).resolve().parent.parent
+STUDY = Path(__file__).with_suffix(".yaml")
+
+
+class Cell(NamedTuple):
+    """One training of a study."""
+
+    study: str
+    variant: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder, and its name on the command line."""
+        return f"{self.study}/{self.variant.replace(' ', '_')}/{self.seed}"
+
+
+def cells(studies: Mapping[str, Any]) -> Iterator[Cell]:
+    """All trainings, seed by seed, so that a study that is cut short is still a paired one."""
+    for name, study in studies.items():
+        for seed in study["seeds"]:
+            for variant in study["variants"]:
+                yield Cell(name, variant, seed)
+
+
+def train(cell: Cell, study: Mapping[str, Any], data: Path, folder: Path, workers: int) -> dict[str, Any]:
+    """Trains one cell and returns what its ``result.json`` holds."""
+    bundle = ROOT / "bundles" / study["bundle"]
+    overrides = {
+        "bundle_root": str(bundle), "dataset_dir": str(data / study["dataset_dir"]), "output_dir": str(folder),
+        "ckpt_dir": str(folder), "seed": cell.seed, "resume": True, "num_workers": workers,
+        "network_def": {**study["network"], **study["variants"][cell.variant]}, **study["overrides"],
+    }  # fmt: skip
+    start = time.perf_counter()
+    workflow = ConfigWorkflow(
+        config_file=str(bundle / "configs" / "train.json"), workflow_type="train", logging_file=False, **overrides
+    )
+    workflow.initialize()
+    workflow.run()
+    validator = workflow.parser.get_parsed_content("validate#evaluator")
+    dice = float(validator.state.metrics["dice"])
+    workflow.finalize()
+    (folder / "training_state.pt").unlink(missing_ok=True)  # results matter here, weights don't
+    (folder / "model_trained.pt").unlink(missing_ok=True)
+    return {"cell": cell.name, "dice": dice, "seconds": round(time.perf_counter() - start, 1), **_machine()}
+
+
+def _machine() -> dict[str, Any]:
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} thread(s)"
+    return {"machine": f"{platform.machine()}, {accelerator}", "torch": torch.__version__}
+
+
+def table(studies: Mapping[str, Any], output: Path) -> str:
+    """Markdown of the finished cells: Dice per variant, and its paired difference to the first variant."""
+    lines = [
+        "| data, network | variant | seeds | Dice, mean ± sd | paired difference [95 % CI] |",
+        "|---|---|---|---|---|",
+    ]
+    for name, study in studies.items():
+        scores = {variant: _scores(name, variant, study, output) for variant in study["variants"]}
+        first = next(iter(scores))
+        for variant, dice in scores.items():
+            if not dice:
+                continue
+            difference = "" if variant == first else paired_difference(dice, scores[first])
+            lines.append(
+                f"| {study['title']} | {variant} | {len(dice)} | {_spread(list(dice.values()))} | {difference} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _scores(name: str, variant: str, study: Mapping[str, Any], output: Path) -> dict[int, float]:
+    """Seed → Dice of the finished cells."""
+    files = {seed: output / Cell(name, variant, seed).name / "result.json" for seed in study["seeds"]}
+    return {seed: json.loads(file.read_text())["dice"] for seed, file in files.items() if file.is_file()}
+
+
+def _spread(values: list[float]) -> str:
+    return f"{np.mean(values):.4f}" + (f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else "")
+
+
+def paired_difference(dice: Mapping[int, float], other: Mapping[int, float]) -> str:
+    """Mean of the differences seed by seed, with the interval of Student's t."""
+    differences = [dice[seed] - other[seed] for seed in dice if seed in other]
+    if len(differences) < 2:
+        return f"{differences[0]:+.4f}" if differences else ""
+    mean, error = float(np.mean(differences)), float(stats.sem(differences))
+    low, high = (mean + sign * error * stats.t.ppf(0.975, len(differences) - 1) for sign in (-1, 1))
+    return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+def main() -> None:
+    """Trains what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=STUDY, help="the studies (%(default)s)")
+    parser.add_argument(
+        "--data", type=Path, help="folder with the data sets' folders, as dataset_dir in the config says"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="a folder per cell, and table.md")
+    parser.add_argument("--only", default="", metavar="START", help="only cells whose name starts so")
+    parser.add_argument("--workers", type=int, default=0, help="processes that load slices (%(default)s)")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    args = parser.parse_args()
+    studies = yaml.safe_load(args.config.read_text(encoding="utf-8"))
+    todo = [cell for cell in cells(studies) if cell.name.startswith(args.only)]
+    if not todo:
+        parser.error(f"--only {args.only}: no cell starts so; there are {', '.join(c.name for c in cells(studies))}")
+    if not args.table and args.data is None:
+        parser.error("--data is needed to train")
+    for cell in tqdm([] if args.table else todo, desc="cells"):
+        result = args.output / cell.name / "result.json"
+        if result.is_file():
+            continue
+        result.parent.mkdir(parents=True, exist_ok=True)
+        found = train(cell, studies[cell.study], args.data, result.parent, args.workers)
+        write_atomically(result, json.dumps(found, indent=2))
+        tqdm.write(f"{cell.name}: Dice {found['dice']:.4f} in {found['seconds']:.0f} s")
+    text = table(studies, args.output)
+    write_atomically(args.output / "table.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
