@@ -65,7 +65,12 @@ def patient_of(case: str, patients: list[str]) -> str | None:
     return found[0] if found else None
 
 
-def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str | Sequence[str]) -> list[Mapping[str, Any]]:
+def cases_of_split(
+    cases: Sequence[Mapping[str, Any]],
+    name: str,
+    part: str | Sequence[str],
+    apart_from: Sequence[Mapping[str, Any]] = (),
+) -> list[Mapping[str, Any]]:
     """The cases whose patients are in one part of a split, or in one of several (the folds to train on), for training.
 
     Args:
@@ -73,29 +78,54 @@ def cases_of_split(cases: Sequence[Mapping[str, Any]], name: str, part: str | Se
             :func:`~pranet_monai.data.datasets.find_data_set`; cases of other patients are left out.
         name: of the split, see :func:`load_split`; or ``"random_90_10"``, say, which deals the cases out to "train" and
             "val" in these proportions, always the same way. It can't know which images show the same patient.
-        part: of the split, or several.
+        part: of the split, or several; [] for no case at all, as in a last training on everybody.
+        apart_from: cases that must not be among these, nor others of their patients: those trained on.
 
     Raises:
         UsageError: a patient of this part has no case, or one of its cases can't be used: training on less than the
-            split says would give scores of another experiment.
+            split says would give scores of another experiment. Or a patient is in `apart_from`, too.
     """
     parts = [part] if isinstance(part, str) else part
     if random_split := _RANDOM.fullmatch(name):
         dealt = _deal_out(cases, int(random_split["train"]), int(random_split["val"]))
-        return [case for one in parts for case in dealt[one]]
+        chosen = [case for one in parts for case in dealt[one]]
+        _check_apart(name, part, {case["case"] for case in chosen} & {case["case"] for case in apart_from})
+        return chosen
     patients = [patient for one in parts for patient in load_split(name, one)]
-    chosen = [(patient_of(case.get("patient", case["case"]), patients), case) for case in cases]
-    unusable = [f"{case['case']}: {case['error']}" for patient, case in chosen if patient and "error" in case]
+    chosen = _cases_of_patients(cases, patients, f"split {name!r}, part {part!r}")
+    _check_apart(name, part, {patient for case in apart_from if (patient := _patient_of_case(case, patients))})
+    return chosen
+
+
+def _patient_of_case(case: Mapping[str, Any], patients: list[str]) -> str | None:
+    return patient_of(case.get("patient", case["case"]), patients)
+
+
+def _cases_of_patients(cases: Sequence[Mapping[str, Any]], patients: list[str], where: str) -> list[Mapping[str, Any]]:
+    found = [(_patient_of_case(case, patients), case) for case in cases]
+    unusable = [f"{case['case']}: {case['error']}" for patient, case in found if patient and "error" in case]
     if unusable:
-        raise UsageError(f"split {name!r}, part {part!r}: cases that can't be used:\n  " + "\n  ".join(unusable))
-    missing = sorted(set(patients) - {patient for patient, _ in chosen if patient})
+        raise UsageError(f"{where}: cases that can't be used:\n  " + "\n  ".join(unusable))
+    missing = sorted(set(patients) - {patient for patient, _ in found if patient})
     if missing:
-        shown = ", ".join(missing[:20]) + (" ..." if len(missing) > 20 else "")
         raise UsageError(
-            f"split {name!r}, part {part!r}: {len(missing)} of {len(patients)} patients have no case in the data "
-            f"folder: {shown}. Check dataset_dir, or name a split file of your own (split=FILE.json)."
+            f"{where}: {len(missing)} of {len(patients)} patients have no case in the data folder: {_some(missing)}. "
+            "Check dataset_dir, or name a split file of your own (split=FILE.json)."
         )
-    return [case for patient, case in chosen if patient]
+    return [case for patient, case in found if patient]
+
+
+def _check_apart(name: str, part: str | Sequence[str], shared: set[str]) -> None:
+    if shared:
+        raise UsageError(
+            f"split {name!r}: {len(shared)} of part {part!r} are trained on as well: {_some(sorted(shared))}; allowed: "
+            "no common patient, or the score would be of patients that the network has seen; fix: train_part or "
+            "val_part (val_part [] trains without validation)"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
 
 
 def _deal_out(cases: Sequence[Mapping[str, Any]], train: int, val: int) -> dict[str, list[Mapping[str, Any]]]:

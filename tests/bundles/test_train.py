@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
+
+from pranet_monai.engines.case_dataset import reason_of
 
 from .conftest import SMALLEST, copy_with_random_weights, params, training_options
 from .test_run import rows_of, run_here
@@ -24,32 +27,62 @@ def runnable_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return copy_with_random_weights(request.param, tmp_path)
 
 
-def test_training_makes_weights_that_the_bundle_runs(
-    runnable_bundle: Path, labelled_data: Path, tmp_path: Path
-) -> None:
-    shipped = (runnable_bundle / "models" / "model.pt").read_bytes()
+def train(bundle: Path, data: Path, output: Path, **options: Any) -> None:
     workflow = ConfigWorkflow(
-        config_file=str(runnable_bundle / "configs" / "train.json"),
+        config_file=str(bundle / "configs" / "train.json"),
         workflow_type="train",
         logging_file=False,
-        bundle_root=str(runnable_bundle),
-        output_dir=str(tmp_path / "runs"),
-        **training_options(labelled_data),
-        epochs=1,
-        val_interval=1,
-        batch_size=2,
-        num_workers=0,
+        bundle_root=str(bundle),
+        output_dir=str(output),
+        **{**training_options(data), "epochs": 1, "val_interval": 1, "batch_size": 2, "num_workers": 0, **options},
     )
     workflow.initialize()
     workflow.run()
     workflow.finalize()
+
+
+def test_training_makes_weights_that_the_bundle_runs(
+    runnable_bundle: Path, labelled_data: Path, tmp_path: Path
+) -> None:
+    shipped = (runnable_bundle / "models" / "model.pt").read_bytes()
+    train(runnable_bundle, labelled_data, tmp_path / "runs")
     assert (runnable_bundle / "models" / "model.pt").read_bytes() == shipped
     trained = runnable_bundle / "models" / "model_trained.pt"
-    weights = torch.load(trained, weights_only=True)
+    weights, last = (torch.load(path, weights_only=True) for path in (trained, tmp_path / "runs" / "model_last.pt"))
     assert all(torch.isfinite(value).all() for value in weights.values())
+    assert all(torch.equal(last[name], value) for name, value in weights.items()), "one epoch: the best is the last"
     assert (
         run_here(runnable_bundle, labelled_data, tmp_path / "out", **{"checkpointloader#load_path": str(trained)}) == 0
     )
+
+
+def test_fine_tuning_on_everybody(labelled_data: Path, tmp_path: Path) -> None:
+    """Other weights to begin with, of more classes, and no validation: the last epoch counts."""
+    bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
+    weights = torch.load(bundle / "models" / "model.pt", weights_only=True)
+    heads = [name for name, value in weights.items() if name.startswith("head.") and value.ndim and len(value) == 4]
+    assert heads
+    more = {name: torch.cat([value, value]) if name in heads else value for name, value in weights.items()}
+    torch.save(more, tmp_path / "other.pt")
+    train(
+        bundle, labelled_data, tmp_path / "runs", finetune_from=str(tmp_path / "other.pt"), val_part=[],
+        learning_rate=1e-12,
+    )  # fmt: skip
+    last = torch.load(tmp_path / "runs" / "model_last.pt", weights_only=True)
+    taken_over = [
+        name for name in weights if name not in heads and not name.split(".")[-1].startswith(("running", "num_"))
+    ]
+    assert taken_over
+    for name in taken_over:  # hardly trained, so it is still there
+        torch.testing.assert_close(last[name], weights[name], atol=1e-6, rtol=0)
+    assert not (bundle / "models" / "model_trained.pt").exists()
+
+
+def test_patients_in_both_parts_stop_the_training(labelled_data: Path, tmp_path: Path) -> None:
+    bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
+    with pytest.raises(RuntimeError) as caught:  # MONAI wraps it
+        train(bundle, labelled_data, tmp_path / "runs", val_part="train")
+    assert "2 of part 'train' are trained on as well: patient0, patient1" in reason_of(caught.value)
 
 
 def torchrun(bundle: Path, configs: list[str], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -118,3 +118,15 @@ def test_unknown_names_list_the_known() -> None:
 )
 def test_patient_of_a_case(case: str, patient: str | None) -> None:
     assert patient_of(case, ["patient001", "patient003", "patient010"]) == patient
+
+
+def test_validation_is_apart_from_training() -> None:
+    cases = [{"case": f"imagesTr/chaos_{number}"} for number in ("01", "02", "05", "08", "32", "39")]
+    train = cases_of_split(cases, "chaos_mr_5fold", ["fold0", "fold1"])
+    with pytest.raises(UsageError, match="3 of part 'fold1' are trained on as well: chaos_08, chaos_32, chaos_39"):
+        cases_of_split(cases, "chaos_mr_5fold", "fold1", apart_from=train)
+    assert cases_of_split(cases, "chaos_mr_5fold", "fold1", apart_from=train[:3]) == cases[3:]
+    assert cases_of_split(cases, "chaos_mr_5fold", [], apart_from=train) == []
+    with pytest.raises(UsageError, match="2 of part 'train' are trained on as well: a, c"):
+        dealt = [{"case": name} for name in "abc"]
+        cases_of_split(dealt, "random_50_50", "train", apart_from=cases_of_split(dealt, "random_50_50", "train"))
