@@ -66,12 +66,13 @@ def test_help_of_every_command(command: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_options_are_in_the_config() -> None:
-    rows = re.findall(r"^\| `--([\w#]+) ", README, re.MULTILINE)
-    assert len(rows) >= 5
-    for bundle in BUNDLES:
-        config = read_json(bundle / "configs" / "inference.json")
-        for option in rows:
-            assert option.split("#")[0] in config
+    of_inference, of_training = README.split("## For scientists")
+    for section, name in ((of_inference, "inference.json"), (of_training, "train.json")):
+        rows = re.findall(r"^\|( `--.*?) \|", section, re.MULTILINE)
+        options = [option for row in rows for option in re.findall(r"`--([\w#]+)", row)]
+        assert len(options) >= 5
+        for bundle in BUNDLES:
+            assert {option.split("#")[0] for option in options} <= set(read_json(bundle / "configs" / name))
 
 
 def test_every_bundle_is_in_the_table() -> None:

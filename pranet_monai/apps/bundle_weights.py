@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from pranet_monai.apps.build_bundles import BUNDLES
 from pranet_monai.apps.model_card import WEIGHTS, large_files
+from pranet_monai.atomic import written_whole
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.errors import UsageError
 
@@ -77,10 +77,5 @@ def put_into_bundle(state: Mapping[str, Tensor], folder: Path) -> Path:
 
 def save_weights(state: Mapping[str, Tensor], target: Path) -> None:
     """Write a state dict under another name and rename it, so that the file is whole at any moment."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(dict(state), temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(target) as partial:
+        torch.save(dict(state), partial)

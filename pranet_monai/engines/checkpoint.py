@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
 
+from pranet_monai.atomic import written_whole
 from pranet_monai.errors import UsageError
 
 __all__ = ["TrainingState"]
@@ -53,10 +53,8 @@ class TrainingState:
         if self.validator is not None:
             best: Any = self.validator.state
             state["best"] = [float(best.best_metric), int(best.best_metric_epoch)]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".tmp")
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.path)
+        with written_whole(self.path) as partial:
+            torch.save(state, partial)
 
     def restore(self, engine: Engine) -> None:
         """Read the file into the objects and set the engine to the epoch after it.

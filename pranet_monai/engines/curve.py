@@ -13,6 +13,7 @@ from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from monai.handlers import from_engine
 
 from pranet_monai.reports.tables import write_atomically
 
@@ -44,7 +45,7 @@ class TrainingCurve:
             self.validator.add_event_handler(Events.COMPLETED, self._note_score)
 
     def _note_loss(self, engine: Any) -> None:
-        self._losses.append(engine.state.output["loss"].item())
+        self._losses.append(from_engine(["loss"], first=True)(engine.state.output).item())
 
     def _note_score(self, validator: Any) -> None:
         name = validator.state.key_metric_name

@@ -20,6 +20,9 @@ class SegmentationTrainer(SupervisedTrainer):
     At each epoch's start all random numbers are set from (seed, epoch), and the data loader's sampler and dataset are
     told the epoch where they have ``set_epoch``: a run resumed at an epoch's start goes on as if never stopped.
 
+    The output of an iteration is a list of one dictionary with the whole batch: handlers take the loss from it as from
+    MONAI's own trainers, by ``from_engine(["loss"], first=True)``.
+
     Args:
         clip_norm: largest norm of the whole gradient; None for no clipping.
         clip_value: largest absolute value of each gradient entry (the polyp recipe's clamp); None for no clipping.
@@ -55,7 +58,7 @@ class SegmentationTrainer(SupervisedTrainer):
             if part is not None and hasattr(part, "set_epoch"):
                 part.set_epoch(engine.state.epoch)
 
-    def _iteration(self, engine: Any, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
+    def _iteration(self, engine: Any, batchdata: dict[str, torch.Tensor]) -> list[dict[str, Any]]:
         inputs, targets = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         engine.state.output = {Keys.IMAGE: inputs, Keys.LABEL: targets}
         self.network.train()
@@ -71,7 +74,7 @@ class SegmentationTrainer(SupervisedTrainer):
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
         self._step()
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return engine.state.output
+        return [engine.state.output]
 
     def _step(self) -> None:
         if self.clip_norm is not None or self.clip_value is not None:

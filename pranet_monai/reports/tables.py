@@ -7,12 +7,13 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..atomic import written_whole
 
 __all__ = ["CaseTable", "Row", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
 
@@ -29,13 +30,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         path: the file to write; its folder is made where it is missing.
         content: text (written as UTF-8) or bytes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as partial:
+        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -24,7 +21,6 @@ __all__ = [
     "open_nifti",
     "volume_extension",
     "volume_stem",
-    "written_whole",
 ]
 
 VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -100,15 +96,3 @@ def mask_path(output_dir: str | Path, case: str, postfix: str = "seg", image: st
         image: the image's file; the mask of a photograph is a ``.png``.
     """
     return Path(output_dir).expanduser() / f"{case}_{postfix}{'.png' if is_photograph(image) else '.nii.gz'}"
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A hidden file to write to that gets its name when the block ends well: a killed run leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial.{path.name}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

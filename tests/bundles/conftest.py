@@ -65,7 +65,7 @@ def copy_with_random_weights(bundle: Path, target: Path) -> Path:
     return copy
 
 
-def write_labelled_volumes(folder: Path, shape: tuple[int, int, int] = (72, 64, 3)) -> None:
+def write_labelled_volumes(folder: Path, shape: tuple[int, int, int] = (72, 64, 3), classes: int = 3) -> None:
     """Four patients with coarse hearts, 1.5 mm pixels, in the LAS orientation, and ``split.json`` to train on them."""
     rng = np.random.default_rng(0)
     affine = np.diag([-1.5, 1.5, 9.0, 1.0])
@@ -73,11 +73,11 @@ def write_labelled_volumes(folder: Path, shape: tuple[int, int, int] = (72, 64, 
     patients = [f"patient{number}" for number in range(4)]
     for patient in patients:
         label = np.zeros(shape, np.uint8)
-        label[20:50, 20:50], label[26:44, 26:44], label[8:19, 22:46] = 2, 3, 1
+        label[20:50, 20:50], label[26:44, 26:44], label[8:19, 22:46] = 2, classes, 1
         image = (label * 90 + rng.normal(100, 15, shape)).astype(np.int16)
         for kind, array in (("images", image), ("labels", label)):
             path = folder / kind / f"{patient}_ED.nii.gz"
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             nib.save(nib.Nifti1Image(array, affine), path)
     (folder / "split.json").write_text(json.dumps({"parts": {"train": patients[:2], "val": patients[2:]}}))
 
@@ -118,9 +118,14 @@ def labelled_photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def labelled_data(runnable_bundle: Path, labelled_volumes: Path, labelled_photographs: Path) -> Path:
+def labelled_data(runnable_bundle: Path, labelled_volumes: Path, labelled_photographs: Path, tmp_path: Path) -> Path:
     """A labelled folder of the kind that the bundle is for."""
-    return labelled_photographs if is_for_photographs(runnable_bundle) else labelled_volumes
+    if is_for_photographs(runnable_bundle):
+        return labelled_photographs
+    if read_json(runnable_bundle / "configs" / "inference.json")["network_def"]["out_channels"] > 3:
+        return labelled_volumes
+    write_labelled_volumes(tmp_path / "two_classes", classes=2)
+    return tmp_path / "two_classes"
 
 
 @pytest.fixture(params=BUNDLES_TO_BUILD)

@@ -81,7 +81,7 @@ class Training:
         self.trainer.add_event_handler(Events.ITERATION_COMPLETED, self._note_loss)
 
     def _note_loss(self, engine):
-        self.losses.append(engine.state.output["loss"].item())
+        self.losses.append(engine.state.output[0]["loss"].item())
 
     def run(self):
         self.trainer.run()
@@ -123,7 +123,7 @@ def test_resume_refuses_what_it_cannot_continue(tmp_path):
     torch.save(state, tmp_path / "state.pt")
     with pytest.raises(UsageError, match="optimizer is missing"):
         Training(tmp_path, 3, resume=True).run()
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob(".partial*"))
 
 
 def test_slices_depend_on_seed_epoch_and_index_alone():

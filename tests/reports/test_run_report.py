@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pranet_monai import atomic
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.reports import RunReport
-from pranet_monai.reports import tables as tables_module
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])  # 0.02 ml per voxel
 SHAPE = (12, 12, 6)
@@ -127,7 +127,7 @@ def test_write_that_is_killed_leaves_the_former_table(tmp_path: Path, monkeypatc
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tables_module.os, "replace", die)
+    monkeypatch.setattr(atomic.os, "replace", die)
     with pytest.raises(KeyboardInterrupt):
         run.add_case("b", block(3, 2, 5), AFFINE)
     assert (tmp_path / "report" / "cases.csv").read_bytes() == former
