@@ -38,9 +38,10 @@ def read_reference(path: str | Path, image: MetaTensor, label_map: LabelMap) -> 
     """
     label = read_volume(path)
     _check_same_grid(str(path), label, image)
+    values = label.numpy(force=True)
     if FRAMES in image.meta:
-        label = label[np.asarray(image.meta[FRAMES]).astype(int).tolist()]
-    return _numbering(path, label_map).from_raw(label.numpy(force=True), str(path))
+        values = values[np.asarray(image.meta[FRAMES]).astype(int)]
+    return _numbering(path, label_map).from_raw(values, str(path))
 
 
 def _numbering(path: str | Path, label_map: LabelMap) -> LabelMap:

@@ -58,7 +58,7 @@ class SegmentationTrainer(SupervisedTrainer):
             if part is not None and hasattr(part, "set_epoch"):
                 part.set_epoch(engine.state.epoch)
 
-    def _iteration(self, engine: Any, batchdata: dict[str, torch.Tensor]) -> list[dict[str, Any]]:
+    def _iteration(self, engine: Any, batchdata: dict[str, torch.Tensor]) -> Any:
         inputs, targets = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         engine.state.output = {Keys.IMAGE: inputs, Keys.LABEL: targets}
         self.network.train()
