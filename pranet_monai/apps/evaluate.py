@@ -60,8 +60,7 @@ def evaluate(
         tolerance_mm: of NSD.
         missed: what the distances of an organ that only one of the masks holds count as.
         protocol: "paper" adds the papers' numbers under names of their own.
-        prediction_numbers: what the predictions hold: "classes", the class numbers of the label map, or "raw", the
-            data set's own numbers.
+        prediction_numbers: what the predictions hold: "classes", those of the label map, or "raw", the data set's own.
         previews: draw a picture per case.
         quiet: show no progress bar.
 

@@ -93,11 +93,6 @@ class LabelMap:
         """What the report measures: name → the classes whose union it is."""
         return self.regions
 
-    @property
-    def renumbers(self) -> bool:
-        """Whether the data set's own files number the classes in another way."""
-        return any(raw != number for raw, number in self.raw_values.items())
-
     def of_class_numbers(self) -> LabelMap:
         """The same classes for label files that hold class numbers already, as this project's own masks do."""
         return replace(self, raw_values={number: number for number in self.labels})
@@ -121,7 +116,7 @@ class LabelMap:
         """
         self._refuse_strangers(array, source, self.raw_values)
         largest = int(array.max(initial=0))
-        if self.renumbers and set(self.labels) < set(self.raw_values) and 0 < largest < len(self.labels):
+        if set(self.labels) < set(self.raw_values) and 0 < largest < len(self.labels):
             warnings.warn(
                 f"{source}: read as a file of the {self.name} data set, though no value is above {largest}; if it "
                 f"holds this project's class numbers (1 = {self.labels[1]}, 2 = {self.labels[2]}, …), say so: "

@@ -19,6 +19,8 @@ from pranet_monai.reports.tables import write_atomically
 
 __all__ = ["TrainingCurve"]
 
+_loss_of = from_engine(["loss"], first=True)
+
 
 class TrainingCurve:
     """Writes ``curve.csv`` and ``curve.png``: mean loss, learning rate and the validation's score per epoch.
@@ -45,7 +47,7 @@ class TrainingCurve:
             self.validator.add_event_handler(Events.COMPLETED, self._note_score)
 
     def _note_loss(self, engine: Any) -> None:
-        self._losses.append(from_engine(["loss"], first=True)(engine.state.output).item())
+        self._losses.append(_loss_of(engine.state.output).item())
 
     def _note_score(self, validator: Any) -> None:
         name = validator.state.key_metric_name

@@ -66,8 +66,8 @@ def start_from(network: torch.nn.Module, path: str | Path | None) -> None:
     state, own = _read_state(path), network.state_dict()
     fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
     anew = sorted(set(own) - set(fitting))
-    # shapes count only where nothing fits: then it is another network that happens to have the same names
-    _check_fit(path, own, {name: own[name] if name in own and fitting else value for name, value in state.items()})
+    # where nothing fits, it is another network that happens to have the same names
+    _check_fit(path, own, state, any_shape=bool(fitting))
     network.load_state_dict({**own, **fitting}, strict=True)
     _log.info("%s: %d of %d tensors taken over; new: %s", path, len(fitting), len(own), ", ".join(anew) or "none")
 
@@ -170,12 +170,14 @@ def _check_hash(path: Path, expected: str | None) -> None:
         )
 
 
-def _check_fit(path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:
+def _check_fit(
+    path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], any_shape: bool = False
+) -> None:
     missing, unknown = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
     shapes = [
         f"{name} {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
         for name in wanted
-        if name in found and found[name].shape != wanted[name].shape
+        if name in found and found[name].shape != wanted[name].shape and not any_shape
     ]
     problems = [
         f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"

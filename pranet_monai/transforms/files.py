@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
+
+from pranet_monai.errors import BadCaseError
 
 __all__ = [
     "PHOTOGRAPH_EXTENSIONS",
@@ -19,6 +23,7 @@ __all__ = [
     "is_photograph",
     "mask_path",
     "open_nifti",
+    "unreadable_is_a_bad_case",
     "volume_extension",
     "volume_stem",
 ]
@@ -96,3 +101,23 @@ def mask_path(output_dir: str | Path, case: str, postfix: str = "seg", image: st
         image: the image's file; the mask of a photograph is a ``.png``.
     """
     return Path(output_dir).expanduser() / f"{case}_{postfix}{'.png' if is_photograph(image) else '.nii.gz'}"
+
+
+@contextmanager
+def unreadable_is_a_bad_case(found: str, advice: str) -> Iterator[None]:
+    """Around a reader's work: whatever it raises, OSError to zlib.error, becomes a BadCaseError with the cause in it.
+
+    Args:
+        found: begins the message: the file, and that it can't be read as what.
+        advice: ends it: what is allowed, and the fix.
+
+    Raises:
+        BadCaseError: one from within as it is, or the one that is made here.
+    """
+    try:
+        yield
+    except BadCaseError:
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadCaseError(f"{found} ({what}); {advice}") from error

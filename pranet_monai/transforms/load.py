@@ -17,7 +17,7 @@ from monai.transforms import LoadImaged
 from monai.utils import ImageMetaKey, MetaKeys, ensure_tuple, optional_import
 
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.files import check_gzip, is_nifti, open_nifti, volume_extension
+from pranet_monai.transforms.files import check_gzip, is_nifti, open_nifti, unreadable_is_a_bad_case, volume_extension
 
 __all__ = ["FRAMES", "ORIGINAL_SHAPE", "LoadVolumed", "finite_voxels", "read_volume", "volume_tensor"]
 
@@ -94,16 +94,11 @@ class LoadVolumed(LoadImaged):
 
     def _load(self, path: str, reader: ImageReader | None) -> MetaTensor:
         _check_readable(path)
-        try:
+        with unreadable_is_a_bad_case(
+            f"{path}: found {Path(path).stat().st_size} bytes that can't be read as a volume",
+            "allowed: a whole NIfTI, NRRD or MetaImage file; fix: copy or export it again",
+        ):
             loaded = self._loader(path, reader)
-        except BadCaseError:
-            raise
-        except Exception as error:  # the readers raise anything from EOFError to zlib.error
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise BadCaseError(
-                f"{path}: found {Path(path).stat().st_size} bytes that can't be read as a volume ({what}); "
-                "allowed: a whole NIfTI, NRRD or MetaImage file; fix: copy or export it again"
-            ) from error
         image = loaded if self._loader.image_only else loaded[0]
         _check_shape(path, tuple(image.shape))
         affine = _checked_affine(path, image)

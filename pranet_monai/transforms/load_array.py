@@ -16,6 +16,7 @@ from monai.transforms import MapTransform
 from monai.utils import optional_import
 
 from pranet_monai.errors import BadCaseError
+from pranet_monai.transforms.files import unreadable_is_a_bad_case
 from pranet_monai.transforms.load import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 
 __all__ = ["ARRAY_EXTENSIONS", "LoadArrayd"]
@@ -77,20 +78,13 @@ def _read(path: str, names: Sequence[str]) -> np.ndarray:
     """The first array of these names."""
     if not Path(path).is_file():
         raise BadCaseError(f"{path}: found no such file; fix: check the path and the links in the folder")
-    try:
-        with _open(path) as arrays:
-            found = sorted(arrays)
-            name = next((name for name in names if name in found), None)
-            if name is not None:
-                return np.asarray(arrays[name])
-    except BadCaseError:
-        raise
-    except Exception as error:  # the readers raise anything from OSError to zlib.error
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadCaseError(
-            f"{path}: found {Path(path).stat().st_size} bytes that can't be read ({what}); allowed: a whole .npz or "
-            ".h5 file of arrays; fix: copy it again"
-        ) from error
+    unreadable = f"{path}: found {Path(path).stat().st_size} bytes that can't be read"
+    advice = "allowed: a whole .npz or .h5 file of arrays; fix: copy it again"
+    with unreadable_is_a_bad_case(unreadable, advice), _open(path) as arrays:
+        found = sorted(arrays)
+        name = next((name for name in names if name in found), None)
+        if name is not None:
+            return np.asarray(arrays[name])
     raise BadCaseError(f"{path}: found arrays {', '.join(found) or '(none)'}; allowed: one called {' or '.join(names)}")
 
 

@@ -13,6 +13,7 @@ from monai.transforms import Transform
 from monai.utils import optional_import
 
 from pranet_monai.errors import BadCaseError
+from pranet_monai.transforms.files import unreadable_is_a_bad_case
 from pranet_monai.transforms.load import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.transforms.photograph import read_photograph
 
@@ -70,14 +71,9 @@ def _read_slices(folder: str) -> dict[str, Any]:
         raise BadCaseError(f"{folder}: found no reader for DICOM; fix: pip install pydicom, or convert to .nii.gz")
     slices = {}
     for path in sorted(Path(folder).glob("*.dcm")):
-        try:
+        with unreadable_is_a_bad_case(f"{path}: found a file that can't be read as a slice", "fix: copy it again"):
             slices[path.stem] = dataset = pydicom.dcmread(path)
             _position(dataset), _pixels(dataset)
-        except Exception as error:  # the decoders raise anything from AttributeError to zlib.error
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise BadCaseError(
-                f"{path}: found a file that can't be read as a slice ({what}); fix: copy it again"
-            ) from error
     if len(slices) < 2:
         raise BadCaseError(f"{folder}: found {len(slices)} DICOM slices (*.dcm); allowed: 2 or more")
     normal = np.cross(*_directions(next(iter(slices.values()))))

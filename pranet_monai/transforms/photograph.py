@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin
 
 from pranet_monai.atomic import written_whole
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.files import file_stem, mask_path
+from pranet_monai.transforms.files import file_stem, mask_path, unreadable_is_a_bad_case
 
 __all__ = [
     "THRESHOLD",
@@ -142,15 +142,12 @@ def photograph_mask_is_whole(mask: str | Path, image: str | Path) -> bool:
 
 def _open(path: str | Path) -> Image.Image:
     """The image with its pixels read."""
-    try:
+    with unreadable_is_a_bad_case(
+        f"{path}: found a file that can't be read as an image",
+        "allowed: a whole PNG, JPEG, BMP or TIFF file; fix: copy or export it again",
+    ):
         image = Image.open(path)
         image.load()
-    except Exception as error:  # the decoders raise anything from OSError to SyntaxError
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadCaseError(
-            f"{path}: found a file that can't be read as an image ({what}); allowed: a whole PNG, JPEG, BMP or TIFF "
-            "file; fix: copy or export it again"
-        ) from error
     count = getattr(image, "n_frames", 1)
     if count > 1:
         raise BadCaseError(f"{path}: found {count} images in one file; allowed: one; fix: split it")
