@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import subprocess
 import sys
@@ -85,9 +87,11 @@ def test_patients_in_both_parts_stop_the_training(labelled_data: Path, tmp_path:
     assert "2 of part 'train' are trained on as well: patient0, patient1" in reason_of(caught.value)
 
 
-def torchrun(bundle: Path, configs: list[str], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def torchrun(
+    bundle: Path, configs: list[str], folder: Path, *options: str, processes: int = 2
+) -> subprocess.CompletedProcess[str]:
     files = [str(bundle / "configs" / name) for name in configs]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     run = ["-m", "monai.bundle", "run", "--config_file", str(files), "--bundle_root", str(bundle), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run([*launcher, *run], cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
@@ -113,6 +117,38 @@ def test_training_on_two_processes(runnable_bundle: Path, labelled_data: Path, t
     single = torch.load(runnable_bundle / "models" / "model.pt", weights_only=True)
     trained = torch.load(runnable_bundle / "models" / "model_trained.pt", weights_only=True)
     assert trained.keys() == single.keys(), "saved without the prefix of DistributedDataParallel"
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(labelled_volumes: Path, tmp_path: Path) -> None:
+    """Half the batch on each: the same weights after the same steps, if the network has no statistics of a batch."""
+    bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
+    plain: dict[str, Any] = {
+        "network_def": {
+            "_target_": "UNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 4, "norm": "instance",
+            "channels": [8, 16, 32], "strides": [2, 2],
+        },
+        "loss": {"_target_": "DiceCELoss", "to_onehot_y": True, "softmax": True},
+        # Adam would blow rounding up where a gradient is zero, as that of a bias before a norm
+        "optimizer": {"_target_": "torch.optim.SGD", "params": "$@network.parameters()", "lr": "@learning_rate"},
+        "amp": False,
+    }  # fmt: skip
+    (bundle / "configs" / "plain.json").write_text(json.dumps(plain))
+    results = []
+    for processes, configs in ((1, ["train.json", "plain.json"]), (2, ["train.json", "plain.json", "multi_gpu_train.json"])):
+        output = tmp_path / f"of_{processes}"
+        options = {"dataset_dir": labelled_volumes, "split": labelled_volumes / "split.json", "train_part": "train",
+                   "val_part": "val", "epochs": 5, "val_interval": 1, "batch_size": 2 // processes, "num_workers": 0,
+                   "learning_rate": 0.1, "output_dir": output, "ckpt_dir": output}  # fmt: skip
+        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        done = torchrun(bundle, configs, tmp_path, *arguments, processes=processes)
+        assert done.returncode == 0, done.stderr
+        curve = [float(row["dice"]) for row in csv.DictReader((output / "curve.csv").open())]
+        results.append((torch.load(output / "model_last.pt", weights_only=True), curve))
+    (one, curve_of_one), (two, curve_of_two) = results
+    torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-4)
+    assert len(set(curve_of_one)) > 1, "it learns"
+    assert curve_of_two == pytest.approx(curve_of_one, abs=1e-3)
 
 
 @pytest.mark.slow
