@@ -135,7 +135,8 @@ def test_two_processes_train_as_one(labelled_volumes: Path, tmp_path: Path) -> N
     }  # fmt: skip
     (bundle / "configs" / "plain.json").write_text(json.dumps(plain))
     results = []
-    for processes, configs in ((1, ["train.json", "plain.json"]), (2, ["train.json", "plain.json", "multi_gpu_train.json"])):
+    for processes, overlay in ((1, []), (2, ["multi_gpu_train.json"])):
+        configs = ["train.json", "plain.json", *overlay]
         output = tmp_path / f"of_{processes}"
         options = {"dataset_dir": labelled_volumes, "split": labelled_volumes / "split.json", "train_part": "train",
                    "val_part": "val", "epochs": 5, "val_interval": 1, "batch_size": 2 // processes, "num_workers": 0,
