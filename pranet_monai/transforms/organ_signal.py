@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.transforms import GaussianSmooth, MapTransform, RandomizableTransform
 
 
@@ -68,7 +67,4 @@ class RandOrganSignald(MapTransform, RandomizableTransform):
                 continue
             factors[(label == organ).as_subclass(torch.Tensor)] = self.R.uniform(*self.factors)
             changed = True
-        if not changed:
-            return None
-        smooth = self.smooth(factors)
-        return smooth.as_subclass(torch.Tensor) if isinstance(smooth, MetaTensor) else smooth
+        return self.smooth(factors).as_subclass(torch.Tensor) if changed else None
