@@ -14,29 +14,38 @@ from ignite.engine import Engine, Events
 from pranet_monai.atomic import written_whole
 from pranet_monai.errors import UsageError
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "unwrapped"]
 
 
 class TrainingState:
     """Saves and restores a training run; an ignite handler.
 
-    The file holds the state dicts of ``objects``, the epoch, and the validator's best score. It is written under
-    another name and renamed, so it is whole at any moment.
+    The file holds the state dicts of ``objects`` and of the trainer's loss scaling, the epoch, the validator's best
+    score, and the settings without which going on would be another training. It is written under another name and
+    renamed, so it is whole at any moment.
 
     Args:
         path: the file.
         objects: name → what has ``state_dict`` and ``load_state_dict``: network, optimizer, schedule, ...
         validator: the evaluator whose best score is kept.
         resume: go on from the file where it exists.
+        settings: name → JSON value that must be the same after a resume, as the split; number and length of epochs and
+            the seed are among them anyway.
     """
 
     def __init__(
-        self, path: str | Path, objects: Mapping[str, Any], validator: Engine | None = None, resume: bool = False
+        self,
+        path: str | Path,
+        objects: Mapping[str, Any],
+        validator: Engine | None = None,
+        resume: bool = False,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
-        self.objects = {name: _unwrapped(item) for name, item in objects.items()}
+        self.objects = {name: unwrapped(item) for name, item in objects.items()}
         self.validator = validator
         self.resume = resume
+        self.settings = dict(settings or {})
 
     def attach(self, engine: Engine) -> None:
         """Restore when the engine starts (if asked to), save after each epoch."""
@@ -50,6 +59,9 @@ class TrainingState:
             return
         state: dict[str, Any] = {name: item.state_dict() for name, item in self.objects.items()}
         state["epoch"] = engine.state.epoch
+        state["settings"] = self._settings_of(engine)
+        if hasattr(engine, "grad_scaler"):
+            state["grad_scaler"] = engine.grad_scaler.state_dict()
         if self.validator is not None:
             best: Any = self.validator.state
             state["best"] = [float(best.best_metric), int(best.best_metric_epoch)]
@@ -60,29 +72,48 @@ class TrainingState:
         """Read the file into the objects and set the engine to the epoch after it.
 
         Raises:
-            UsageError: the file belongs to another training: its objects differ, or it has all epochs already.
+            UsageError: the file belongs to another training, by its objects or settings, or has all epochs already.
         """
         state = torch.load(self.path, map_location="cpu", weights_only=True)
+        self._check(state, engine)
+        for name, item in self.objects.items():
+            item.load_state_dict(state[name])
+        if "grad_scaler" in state and hasattr(engine, "grad_scaler"):
+            engine.grad_scaler.load_state_dict(state["grad_scaler"])
+        if self.validator is not None and "best" in state:
+            best: Any = self.validator.state
+            best.best_metric, best.best_metric_epoch = state["best"]
+        engine.state.epoch = int(state["epoch"])
+        engine.state.iteration = engine.state.epoch * (engine.state.epoch_length or 0)
+
+    def _check(self, state: Mapping[str, Any], engine: Engine) -> None:
         missing = [name for name in self.objects if name not in state]
         if missing:
             raise UsageError(
                 f"{self.path}: holds {', '.join(state)}; {', '.join(missing)} is missing. Start without resume."
             )
-        epoch, length = int(state["epoch"]), engine.state.epoch_length
-        if epoch >= (engine.state.max_epochs or 0):
+        former, now = state.get("settings", {}), self._settings_of(engine)
+        changed = [f"{name} was {former[name]}, is {now.get(name)}" for name in former if former[name] != now.get(name)]
+        if changed:
             raise UsageError(
-                f"{self.path}: has {epoch} epochs, the training has {engine.state.max_epochs}: nothing to resume. "
-                "Raise the number of epochs or start without resume."
+                f"{self.path}: is of another training: {'; '.join(changed)}. Resume with the former settings, or start "
+                "a new training from its weights with finetune_from."
             )
-        for name, item in self.objects.items():
-            item.load_state_dict(state[name])
-        if self.validator is not None and "best" in state:
-            best: Any = self.validator.state
-            best.best_metric, best.best_metric_epoch = state["best"]
-        engine.state.epoch = epoch
-        engine.state.iteration = epoch * (length or 0)
+        if int(state["epoch"]) >= (engine.state.max_epochs or 0):
+            raise UsageError(
+                f"{self.path}: has all of the training's {engine.state.max_epochs} epochs: nothing to resume. To train "
+                "longer, start a new training from its weights with finetune_from."
+            )
+
+    def _settings_of(self, engine: Engine) -> dict[str, Any]:
+        own = {
+            "number of epochs": engine.state.max_epochs,
+            "batches per epoch": engine.state.epoch_length,
+            "seed": getattr(engine, "seed", None),
+        }
+        return {**own, **self.settings}
 
 
-def _unwrapped(item: Any) -> Any:
+def unwrapped(item: Any) -> Any:
     """The network inside DistributedDataParallel, so that one GPU can go on with what several began."""
     return item.module if isinstance(item, torch.nn.parallel.DistributedDataParallel) else item

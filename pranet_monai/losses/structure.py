@@ -21,12 +21,22 @@ class StructureLoss(_Loss):
 
     Args:
         background_weight: weight of the background maps' term.
+        bce_weight: weight of the foreground maps' BCE.
+        iou_weight: weight of the foreground maps' IoU.
         weighted_bce: False reproduces PraNet-V1's code, whose BCE is a plain mean over all pixels: it passes
             ``reduce="none"``, which PyTorch reads as "reduce".
     """
 
-    def __init__(self, background_weight: float = 0.8, weighted_bce: bool = True) -> None:
+    def __init__(
+        self,
+        background_weight: float = 0.8,
+        weighted_bce: bool = True,
+        bce_weight: float = 1.0,
+        iou_weight: float = 1.0,
+    ) -> None:
         super().__init__()
+        self.bce_weight = bce_weight
+        self.iou_weight = iou_weight
         self.background_weight = background_weight
         self.weighted_bce = weighted_bce
 
@@ -45,7 +55,10 @@ class StructureLoss(_Loss):
             raise ValueError(f"target has shape {list(target.shape)}, must be {list(foregrounds[0].shape)} (a mask).")
         mask = target.to(foregrounds[0].dtype)
         weight = 1 + 5 * torch.abs(F.avg_pool2d(mask, 31, stride=1, padding=15) - mask)
-        losses = [self._bce(logits, mask, weight) + _iou(logits, mask, weight) for logits in foregrounds]
+        losses = [
+            self.bce_weight * self._bce(logits, mask, weight) + self.iou_weight * _iou(logits, mask, weight)
+            for logits in foregrounds
+        ]
         losses += [self.background_weight * self._bce(logits, 1 - mask, weight) for logits in backgrounds]
         return torch.stack([loss.mean() for loss in losses]).sum()
 

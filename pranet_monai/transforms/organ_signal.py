@@ -60,11 +60,11 @@ class RandOrganSignald(MapTransform, RandomizableTransform):
 
     def _factor_map(self, label: torch.Tensor) -> torch.Tensor | None:
         """Factors per pixel, (1, H, W), or None where no organ changes."""
-        factors = torch.ones(label.shape, dtype=torch.float32)
+        change = torch.zeros(label.shape, dtype=torch.float32)  # factor - 1: what lies outside the slice is unchanged
         changed = False
         for organ in label.unique().tolist():
             if organ == 0 or self.R.random() >= self.organ_prob:
                 continue
-            factors[(label == organ).as_subclass(torch.Tensor)] = self.R.uniform(*self.factors)
+            change[(label == organ).as_subclass(torch.Tensor)] = self.R.uniform(*self.factors) - 1
             changed = True
-        return self.smooth(factors).as_subclass(torch.Tensor) if changed else None
+        return 1 + self.smooth(change).as_subclass(torch.Tensor) if changed else None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
 from pranet_monai.engines.case_dataset import reason_of
 
@@ -78,6 +78,22 @@ def test_fine_tuning_on_everybody(labelled_data: Path, tmp_path: Path) -> None:
     for name in taken_over:  # hardly trained, so it is still there
         torch.testing.assert_close(last[name], weights[name], atol=1e-6, rtol=0)
     assert not (bundle / "models" / "model_trained.pt").exists()
+
+
+def test_monai_label_builds_the_trainer_without_a_data_folder(labelled_volumes: Path, tmp_path: Path) -> None:
+    """It hands over lists of cases in place of ``dataset_dir``, and a number of epochs of its own."""
+    bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
+    images = sorted((labelled_volumes / "images").iterdir())
+    cases = [{"image": str(path), "label": str(labelled_volumes / "labels" / path.name)} for path in images]
+    for validation in (cases[3:], []):
+        config = ConfigParser()
+        config.read_config(bundle / "configs" / "train.json")
+        config.update({
+            "bundle_root": str(bundle), "output_dir": str(tmp_path), "train#dataset#data": cases[:2],
+            "validate#dataset#data": validation, "train#trainer#max_epochs": 3, "num_workers": 0,
+        })  # fmt: skip
+        trainer = config.get_parsed_content("train#trainer")
+        assert trainer.state.max_epochs == 3
 
 
 def test_patients_in_both_parts_stop_the_training(labelled_data: Path, tmp_path: Path) -> None:

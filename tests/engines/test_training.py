@@ -9,7 +9,7 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
-from monai.handlers import IgniteMetricHandler, ValidationHandler, from_engine
+from monai.handlers import IgniteMetricHandler, from_engine
 from monai.transforms import Compose, RandGaussianNoised
 from torch.utils.data import DataLoader, DistributedSampler
 
@@ -17,6 +17,7 @@ from pranet_monai.data.slices import SliceDataset
 from pranet_monai.engines.checkpoint import TrainingState
 from pranet_monai.engines.curve import TrainingCurve
 from pranet_monai.engines.trainer import SegmentationTrainer
+from pranet_monai.engines.validation import BestWeights, Validation
 from pranet_monai.errors import UsageError
 from pranet_monai.losses import DualSupervisionLoss
 from pranet_monai.metrics import SegmentationDice
@@ -48,7 +49,10 @@ def dataset(seed=3, data=2):
 class Training:
     """One training of the tiny network, as the bundles' configs put it together."""
 
-    def __init__(self, folder, epochs, resume=False, amp=False, clip_norm=None, clip_value=None, validate=True):
+    def __init__(
+        self, folder, epochs, resume=False, amp=False, clip_norm=None, clip_value=None, validate=True, stop_after=None,
+        part="train",
+    ):  # fmt: skip
         torch.manual_seed(0)
         self.network = TwoStages()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.05)
@@ -58,7 +62,10 @@ class Training:
         volumes = [{key: value[None] for key, value in volume({"number": 9}).items()}]
         volumes[0] = {key: value[..., 0] for key, value in volumes[0].items()}
         dice = IgniteMetricHandler(metric_fn=SegmentationDice(2), output_transform=from_engine(["pred", "label"]))
-        validator = SupervisedEvaluator("cpu", volumes, self.network, key_val_metric={"dice": dice}, epoch_length=1)
+        validator = SupervisedEvaluator("cpu", volumes, self.network, key_val_metric={"dice": dice})
+        BestWeights(folder / "best.pt", self.network).attach(validator)
+        self.validated = []
+        validator.add_event_handler(Events.COMPLETED, lambda engine: self.validated.append(engine.state.epoch))
         self.losses = []
         self.trainer = SegmentationTrainer(
             "cpu",
@@ -71,12 +78,13 @@ class Training:
             seed=3,
             clip_norm=clip_norm,
             clip_value=clip_value,
-            train_handlers=[ValidationHandler(2, validator)] if validate else [],
+            train_handlers=[Validation(2, validator)] if validate else [],
         )
         objects = {"network": self.network, "optimizer": self.optimizer, "schedule": schedule}
-        TrainingState(folder / "state.pt", objects, validator, resume).attach(self.trainer)
         TrainingCurve(folder, self.optimizer, validator).attach(self.trainer)
-
+        TrainingState(folder / "state.pt", objects, validator, resume, {"part": part}).attach(self.trainer)
+        if stop_after:
+            self.trainer.add_event_handler(Events.EPOCH_COMPLETED(once=stop_after), lambda: self.trainer.terminate())
         self.trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: schedule.step())
         self.trainer.add_event_handler(Events.ITERATION_COMPLETED, self._note_loss)
 
@@ -91,13 +99,13 @@ class Training:
 def test_resumed_training_repeats_the_unbroken_one(tmp_path):
     whole = Training(tmp_path / "whole", 5).run()
     (tmp_path / "parts").mkdir()
-    first = Training(tmp_path / "parts", 2).run()
+    first = Training(tmp_path / "parts", 5, stop_after=2).run()
     second = Training(tmp_path / "parts", 5, resume=True).run()
     assert first.losses + second.losses == whole.losses
     assert torch.equal(second.network.conv.weight, whole.network.conv.weight)
     curves = [pd.read_csv(tmp_path / part / "curve.csv") for part in ("whole", "parts")]
     pd.testing.assert_frame_equal(*curves)
-    assert list(curves[0]["epoch"]) == [1, 2, 3, 4, 5] and curves[0]["dice"].notna().sum() == 2
+    assert list(curves[0]["epoch"]) == [1, 2, 3, 4, 5] and curves[0]["dice"].notna().sum() == 3
     assert (tmp_path / "whole" / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -114,10 +122,28 @@ def test_clipping_bounds_the_gradient(tmp_path):
     assert max(p.grad.abs().max() for p in clamped.network.parameters()) <= 0.002
 
 
+def test_last_epoch_is_validated_too(tmp_path):
+    assert Training(tmp_path, 5).run().validated == [2, 4, 5]
+
+
+def test_a_worse_score_after_a_resume_leaves_the_best_weights(tmp_path):
+    Training(tmp_path, 4, stop_after=2).run()
+    best = (tmp_path / "best.pt").read_bytes()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["best"][1] == 2
+    torch.save({**state, "best": [1.0, 2]}, tmp_path / "state.pt")
+    resumed = Training(tmp_path, 4, resume=True).run()
+    assert resumed.validated == [4] and (tmp_path / "best.pt").read_bytes() == best
+    weights = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert not torch.equal(weights["conv.weight"], resumed.network.conv.weight)
+
+
 def test_resume_refuses_what_it_cannot_continue(tmp_path):
     Training(tmp_path, 2).run()
-    with pytest.raises(UsageError, match="has 2 epochs, the training has 2: nothing to resume"):
+    with pytest.raises(UsageError, match="has all of the training's 2 epochs: nothing to resume"):
         Training(tmp_path, 2, resume=True).run()
+    with pytest.raises(UsageError, match="another training: number of epochs was 2, is 3; part was train, is all"):
+        Training(tmp_path, 3, resume=True, part="all").run()
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     del state["optimizer"]
     torch.save(state, tmp_path / "state.pt")
