@@ -6,7 +6,7 @@
     python benchmarks/dsra_study.py --output DIR --table                 the table of what is finished
 
 A cell is one training: study/variant/seed. Each leaves ``result.json`` with the validation Dice of its last epoch (none
-is chosen); finished cells are skipped, a killed one goes on after its last epoch.
+is chosen); finished cells are skipped, a killed one goes on after its last epoch. ``results.csv`` holds them all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 from monai.bundle import ConfigWorkflow
@@ -61,6 +62,7 @@ def train(cell: Cell, study: Mapping[str, Any], data: Path, folder: Path, worker
         "ckpt_dir": str(folder), "seed": cell.seed, "resume": True, "num_workers": workers,
         "network_def": {**study["network"], **study["variants"][cell.variant]}, **study["overrides"],
     }  # fmt: skip
+    _forget_finished(folder / "training_state.pt", study["overrides"]["epochs"])
     start = time.perf_counter()
     workflow = ConfigWorkflow(
         config_file=str(bundle / "configs" / "train.json"), workflow_type="train", logging_file=False, **overrides
@@ -75,34 +77,48 @@ def train(cell: Cell, study: Mapping[str, Any], data: Path, folder: Path, worker
     return {"cell": cell.name, "dice": dice, "seconds": round(time.perf_counter() - start, 1), **_machine()}
 
 
+def _forget_finished(state: Path, epochs: int) -> None:
+    """A run killed between its last epoch and its result can't be resumed: train that cell anew."""
+    if state.is_file() and torch.load(state, map_location="cpu", weights_only=True)["epoch"] >= epochs:
+        state.unlink()
+
+
 def _machine() -> dict[str, Any]:
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} thread(s)"
     return {"machine": f"{platform.machine()}, {accelerator}", "torch": torch.__version__}
 
 
-def table(studies: Mapping[str, Any], output: Path) -> str:
+def results(studies: Mapping[str, Any], output: Path) -> pd.DataFrame:
+    """One row per finished cell, as its ``result.json`` says."""
+    files = [output / cell.name / "result.json" for cell in cells(studies)]
+    return pd.DataFrame([json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()])
+
+
+def table(studies: Mapping[str, Any], finished: pd.DataFrame) -> str:
     """Markdown of the finished cells: Dice per variant, and its paired difference to the first variant."""
     lines = [
-        "| data, network | variant | seeds | Dice, mean ± sd | paired difference [95 % CI] |",
-        "|---|---|---|---|---|",
+        "| data, network | variant | seeds | Dice, mean ± sd | paired difference [95 % CI] | pairs |",
+        "|---|---|---|---|---|---|",
     ]
+    dice_of_cell = dict(zip(finished["cell"], finished["dice"], strict=True)) if len(finished) else {}
     for name, study in studies.items():
-        scores = {variant: _scores(name, variant, study, output) for variant in study["variants"]}
+        scores = {variant: _scores(name, variant, study["seeds"], dice_of_cell) for variant in study["variants"]}
         first = next(iter(scores))
         for variant, dice in scores.items():
             if not dice:
                 continue
-            difference = "" if variant == first else paired_difference(dice, scores[first])
+            pairs = len(dice.keys() & scores[first].keys())
+            difference = " | " if variant == first else f"{paired_difference(dice, scores[first])} | {pairs}"
             lines.append(
                 f"| {study['title']} | {variant} | {len(dice)} | {_spread(list(dice.values()))} | {difference} |"
             )
     return "\n".join(lines) + "\n"
 
 
-def _scores(name: str, variant: str, study: Mapping[str, Any], output: Path) -> dict[int, float]:
+def _scores(name: str, variant: str, seeds: list[int], dice_of_cell: Mapping[str, float]) -> dict[int, float]:
     """Seed → Dice of the finished cells."""
-    files = {seed: output / Cell(name, variant, seed).name / "result.json" for seed in study["seeds"]}
-    return {seed: json.loads(file.read_text())["dice"] for seed, file in files.items() if file.is_file()}
+    names = {seed: Cell(name, variant, seed).name for seed in seeds}
+    return {seed: dice_of_cell[cell] for seed, cell in names.items() if cell in dice_of_cell}
 
 
 def _spread(values: list[float]) -> str:
@@ -126,7 +142,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="folder with the data sets' folders, as dataset_dir in the config says"
     )
-    parser.add_argument("--output", type=Path, required=True, help="a folder per cell, and table.md")
+    parser.add_argument("--output", type=Path, required=True, help="a folder per cell, results.csv and table.md")
     parser.add_argument("--only", default="", metavar="START", help="only cells whose name starts so")
     parser.add_argument("--workers", type=int, default=0, help="processes that load slices (%(default)s)")
     parser.add_argument("--table", action="store_true", help="train nothing")
@@ -145,7 +161,9 @@ def main() -> None:
         found = train(cell, studies[cell.study], args.data, result.parent, args.workers)
         write_atomically(result, json.dumps(found, indent=2))
         tqdm.write(f"{cell.name}: Dice {found['dice']:.4f} in {found['seconds']:.0f} s")
-    text = table(studies, args.output)
+    finished = results(studies, args.output)
+    write_atomically(args.output / "results.csv", finished.to_csv(index=False))
+    text = table(studies, finished)
     write_atomically(args.output / "table.md", text)
     print(text)
 

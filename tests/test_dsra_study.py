@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -53,10 +54,26 @@ def test_table_pairs_by_seed(study: ModuleType, tmp_path: Path) -> None:
         for seed, dice in enumerate(scores):
             file = tmp_path / "s" / variant / str(seed) / "result.json"
             file.parent.mkdir(parents=True)
-            file.write_text(json.dumps({"dice": dice}))
-    rows = study.table({"s": record}, tmp_path).splitlines()[2:]
-    assert rows[0] == "| T | without | 3 | 0.6000 ± 0.1000 |  |"
-    assert rows[1] == "| T | with it | 2 | 0.6500 ± 0.0707 | +0.1000 [+0.1000, +0.1000] |"
+            file.write_text(json.dumps({"cell": f"s/{variant}/{seed}", "dice": dice}))
+    finished = study.results({"s": record}, tmp_path)
+    assert len(finished) == 5
+    rows = study.table({"s": record}, finished).splitlines()[2:]
+    assert rows[0] == "| T | without | 3 | 0.6000 ± 0.1000 |  |  |"
+    assert rows[1] == "| T | with it | 2 | 0.6500 ± 0.0707 | +0.1000 [+0.1000, +0.1000] | 2 |"
+
+
+def test_readme_shows_the_committed_results(study: ModuleType) -> None:
+    finished = pd.read_csv(ROOT / "benchmarks" / "dsra_study_results.csv")
+    assert set(finished["cell"]) <= {cell.name for cell in study.cells(CONFIG)}
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- study -->\n")[1].split("<!-- end of study")[0]
+    assert shown == study.table(CONFIG, finished)
+
+
+def test_a_cell_killed_before_its_result_is_trained_anew(study: ModuleType, tmp_path: Path) -> None:
+    for epoch, is_left in ((1, True), (2, False)):
+        torch.save({"epoch": epoch}, tmp_path / "training_state.pt")
+        study._forget_finished(tmp_path / "training_state.pt", 2)
+        assert (tmp_path / "training_state.pt").is_file() == is_left
 
 
 def test_interval_is_students(study: ModuleType) -> None:

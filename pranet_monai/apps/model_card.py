@@ -32,7 +32,7 @@ def scores_table(summary: dict[str, Any]) -> str:
 
 
 def fill_scores(card: Path) -> str:
-    """The text of a model card with every table between its score markers made anew.
+    """The text of a model card with every table between its score markers made anew, and the weights' hash below it.
 
     Args:
         card: Markdown with ``<!-- scores: FILE -->`` … ``<!-- end of scores -->``; FILE is relative to the card.
@@ -43,11 +43,13 @@ def fill_scores(card: Path) -> str:
     if not card.is_file():
         raise UsageError(f"{card} is missing; every bundle needs a model card")
 
+    weights = large_files(card.parent.parent)
+    hash_line = f"\nSHA-256 of `{WEIGHTS}`: `{weights['large_files'][0]['hash_val']}`\n" if weights else ""
+
     def fill(match: re.Match[str]) -> str:
         summary = _read_summary(card.parent / match["file"])
-        return (
-            match["open"] + (scores_table(summary) if summary else "No weights yet, so no scores.\n") + match["close"]
-        )
+        text = scores_table(summary) + hash_line if summary else "No weights yet, so no scores.\n"
+        return match["open"] + text + match["close"]
 
     return SCORES.sub(fill, card.read_text(encoding="utf-8"))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -134,6 +135,17 @@ def test_scores_come_from_the_rows_of_the_evaluation(bundle: Path) -> None:
     rows = read_csv(folder / "metrics.csv")
     recomputed = json.loads(json.dumps(strict_json(summarise(rows))))
     assert stated["cases"] == recomputed["cases"]
-    for organ, scores in recomputed["organs"].items():
-        for metric in ("dice", "hd95_mm"):
-            assert stated["organs"][organ][metric]["mean"] == pytest.approx(scores[metric]["mean"], abs=1e-5)
+    for part in ("organs", "overall"):
+        expected, found = flat(recomputed[part]), flat(stated[part])
+        assert expected.keys() == found.keys()
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+def flat(tree: Any, name: str = "") -> dict[str, Any]:
+    """Path → number of nested dictionaries and lists."""
+    if isinstance(tree, list):
+        tree = dict(enumerate(tree))
+    if not isinstance(tree, dict):
+        return {name: tree}
+    return {path: leaf for key, item in tree.items() for path, leaf in flat(item, f"{name}/{key}").items()}
