@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,32 @@ def test_training_on_two_processes(runnable_bundle: Path, labelled_data: Path, t
     single = torch.load(runnable_bundle / "models" / "model.pt", weights_only=True)
     trained = torch.load(runnable_bundle / "models" / "model_trained.pt", weights_only=True)
     assert trained.keys() == single.keys(), "saved without the prefix of DistributedDataParallel"
+
+
+@pytest.mark.slow
+def test_killed_training_goes_on_to_the_same_result(labelled_volumes: Path, tmp_path: Path) -> None:
+    bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
+    options = {**training_options(labelled_volumes), "epochs": 6, "val_interval": 2, "batch_size": 2, "num_workers": 0,
+               "bundle_root": bundle, "config_file": bundle / "configs" / "train.json"}  # fmt: skip
+
+    def command(folder: Path, **more: object) -> list[str]:
+        every = {**options, "output_dir": folder, "ckpt_dir": folder, **more}
+        arguments = [part for name, value in every.items() for part in (f"--{name}", str(value))]
+        return [sys.executable, "-m", "monai.bundle", "run", *arguments]
+
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True, timeout=300)
+    state = tmp_path / "killed" / "training_state.pt"
+    with subprocess.Popen(command(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while not state.is_file() or torch.load(state, weights_only=True)["epoch"] < 2:
+            assert first.poll() is None, "it ended before it could be killed"
+            time.sleep(0.02)
+        first.kill()
+    assert torch.load(state, weights_only=True)["epoch"] < 6
+    subprocess.run(command(tmp_path / "killed", resume=True), check=True, capture_output=True, timeout=300)
+    for file in ("model_trained.pt", "model_last.pt"):
+        whole, resumed = (torch.load(tmp_path / run / file, weights_only=True) for run in ("whole", "killed"))
+        assert all(torch.equal(resumed[name], value) for name, value in whole.items()), file
+    assert (tmp_path / "whole" / "curve.csv").read_text() == (tmp_path / "killed" / "curve.csv").read_text()
 
 
 @pytest.mark.slow
