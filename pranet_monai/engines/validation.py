@@ -31,7 +31,8 @@ class Validation(ValidationHandler):
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer."""
-        if self.validator is not None and len(self.validator.data_loader):
+        cases: Any = self.validator.data_loader if self.validator is not None else ()
+        if len(cases):
             engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=self._is_due), self)
 
     def _is_due(self, engine: Engine, epoch: int) -> bool:
