@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from pranet_monai.errors import UsageError
+from pranet_monai.transforms.slicing import neighbours
 
 __all__ = ["SliceDataset"]
 
@@ -31,6 +32,9 @@ class SliceDataset(Dataset):
         slice_transform: on a dictionary of slices ``(C, H, W)``; may be random.
         keys: entries that are sliced; the others are dropped.
         axis: spatial axis of the slices: 2 is axial after ``Orientationd("RAS")``.
+        adjacent_slices: n neighbours on each side of a slice that its image gets as further channels, ``((2n + 1) C, H,
+            W)``, as :class:`~pranet_monai.inferers.SliceVolumeInferer` gives them to the network.
+        image_key: the entry that gets them.
         seed: start of all random numbers.
         progress: show a bar on stderr while volumes load.
 
@@ -45,6 +49,8 @@ class SliceDataset(Dataset):
         slice_transform: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         keys: Sequence[str] = ("image", "label"),
         axis: int = 2,
+        adjacent_slices: int = 0,
+        image_key: str = "image",
         seed: int = 0,
         progress: bool = True,
     ) -> None:
@@ -53,15 +59,20 @@ class SliceDataset(Dataset):
         self.slice_transform = slice_transform
         self.seed = seed
         self.epoch = 0
+        self.image_key = image_key
         self._slices: list[dict[str, Tensor]] = []
+        self._seen: list[list[int]] = []  # which of them each sees
         for item in tqdm(data, desc="loading volumes", disable=not progress, file=sys.stderr):
-            self._slices += _cut(item, transform(item), keys, axis + 1)
+            stack = _cut(item, transform(item), keys, axis + 1)
+            self._seen += (neighbours(adjacent_slices, len(stack)) + len(self._slices)).tolist()
+            self._slices += stack
 
     def __len__(self) -> int:
         return len(self._slices)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         item = dict(self._slices[index])
+        item[self.image_key] = torch.cat([self._slices[number][self.image_key] for number in self._seen[index]])
         if self.slice_transform is None:
             return item
         if isinstance(self.slice_transform, Randomizable):

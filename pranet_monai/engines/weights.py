@@ -51,7 +51,8 @@ def start_from(network: torch.nn.Module, path: str | Path | None) -> None:
     """Gives a network the weights of another training to begin with, for fine-tuning, also with other classes.
 
     Every key must be the network's own. What has another shape, the class maps where the number of classes differs or
-    the first convolution where the channels do, keeps its random start, and is named in the log.
+    the stem where the channels do, keeps its random start, and is named in the log. A stem may also be on one side
+    only: networks of three channels have none.
 
     Args:
         network: what to fill; stays on its device.
@@ -67,7 +68,7 @@ def start_from(network: torch.nn.Module, path: str | Path | None) -> None:
     fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
     anew = sorted(set(own) - set(fitting))
     # where nothing fits, it is another network that happens to have the same names
-    _check_fit(path, own, state, any_shape=bool(fitting))
+    _check_fit(path, _without_stem(own), _without_stem(state), any_shape=bool(fitting))
     network.load_state_dict({**own, **fitting}, strict=True)
     _log.info("%s: %d of %d tensors taken over; new: %s", path, len(fitting), len(own), ", ".join(anew) or "none")
 
@@ -91,6 +92,10 @@ def _read_state(path: Path, sha256: str | None = None) -> Mapping[str, torch.Ten
             "fix: save network.state_dict()"
         )
     return state
+
+
+def _without_stem(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in state.items() if not name.startswith("stem.")}
 
 
 class WeightsLoader:

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pranet_monai.errors import BadCaseError, UsageError
-from pranet_monai.transforms.slicing import ANATOMICAL_AXES, THROUGH_PLANE, as_slices, in_plane_spacing, slicing_axis
+from pranet_monai.transforms.slicing import (
+    ANATOMICAL_AXES,
+    THROUGH_PLANE,
+    as_slices,
+    in_plane_spacing,
+    neighbours,
+    slicing_axis,
+)
 from pranet_monai.transforms.zoom import resize_planes, zoom_planes
 
 from .memory import RetreatingBatches
@@ -68,6 +75,8 @@ class SliceVolumeInferer(Inferer):
         activation: ``"softmax"``, labels exclude each other (argmax); ``"sigmoid"``, every channel is a mask of its own
             (threshold 0.5), as regions are. A single channel is always ``"sigmoid"``.
         in_channels: the network's; None reads ``network.in_channels``, or else takes all channels as one frame.
+        adjacent_slices: n neighbours on each side of a slice that the network sees as further channels (2.5D), in the
+            order of the axis; its channels are 2n + 1 times the image's. At the ends the outermost slice is repeated.
         amp: autocast: True for the device's usual type (bfloat16 on CPU, float16 on CUDA), or ``"bfloat16"`` or
             ``"float16"``; False leaves a surrounding autocast in force.
         channels_last: lay out the network's weights and images channels-last, in place: the same numbers to rounding,
@@ -96,6 +105,7 @@ class SliceVolumeInferer(Inferer):
         output: str = "labels",
         activation: str = "softmax",
         in_channels: int | None = None,
+        adjacent_slices: int = 0,
         amp: bool | str = False,
         channels_last: bool = False,
         tta: Sequence[Sequence[int]] = (),
@@ -116,6 +126,7 @@ class SliceVolumeInferer(Inferer):
         self.output = output
         self.activation = activation
         self.in_channels = in_channels
+        self.adjacent_slices = adjacent_slices
         self.amp = amp
         self.channels_last = channels_last
         self.tta = [tuple(axes) for axes in tta]
@@ -139,6 +150,8 @@ class SliceVolumeInferer(Inferer):
             raise UsageError(f"resize={self.resize!r} needs roi_size and excludes pixdim={self.pixdim}")
         if (self.sw_batch_size is not None and self.sw_batch_size < 1) or not 0 <= self.overlap < 1:
             raise UsageError(f"sw_batch_size={self.sw_batch_size} must be 1 or more, overlap={self.overlap} in [0, 1)")
+        if self.adjacent_slices < 0:
+            raise UsageError(f"adjacent_slices={self.adjacent_slices} must be 0 or more")
         if any(axes not in _MIRRORINGS for axes in self.tta):
             raise UsageError(f"tta={self.tta} must list mirrorings, of {list(map(list, _MIRRORINGS))}")
 
@@ -166,6 +179,7 @@ class SliceVolumeInferer(Inferer):
         axis = slicing_axis(inputs, self.axis)
         slices = as_slices(inputs.as_subclass(Tensor), axis, channels)
         stack_shape = slices.shape[:3]  # (B, T, S)
+        seen = neighbours(self.adjacent_slices, stack_shape[2])
         grid = self._network_grid(inputs, axis, slices.shape[-2:])
         device = torch.device(self.sw_device or inputs.device)
         batch_size = self.sw_batch_size or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
@@ -173,7 +187,9 @@ class SliceVolumeInferer(Inferer):
         with RetreatingBatches(network, device, batch_size) as batches, self._bar(stack_shape.numel()) as bar:
 
             def segment(numbers: range) -> Tensor:
-                planes = slices[_unravel(numbers, stack_shape)].to(batches.device, torch.float32)
+                item, frame, number = _unravel(numbers, stack_shape)
+                planes = slices[item[:, None], frame[:, None], seen[number]].flatten(1, 2)
+                planes = planes.to(batches.device, torch.float32)
                 return self._segment(planes, grid, predict, batches.size)
 
             volume = stack = torch.empty(0)
@@ -190,7 +206,14 @@ class SliceVolumeInferer(Inferer):
             shape = tuple(inputs.shape)
             raise BadCaseError(f"inputs must be (B, C, H, W, D) or (B, C, H, W) with at least one pixel, got {shape}")
         module = getattr(network, "module", network)  # what a DataParallel wrapper holds
-        channels = self.in_channels or getattr(module, "in_channels", None) or inputs.shape[1]
+        channels = self.in_channels or getattr(module, "in_channels", None)
+        seen = 2 * self.adjacent_slices + 1
+        if channels and channels % seen:
+            raise UsageError(
+                f"adjacent_slices={self.adjacent_slices} makes {seen} channels of one: the network's "
+                f"{channels} must be a multiple"
+            )
+        channels = channels // seen if channels else inputs.shape[1]
         if inputs.shape[1] % channels:
             raise BadCaseError(f"{inputs.shape[1]} input channels are no whole number of frames of {channels} channels")
         return channels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes seen as stacks of 2D slices: which axis to cut along, how fine a slice is, and the cut itself (a view)."""
+"""Volumes seen as stacks of 2D slices: the axis to cut along, how fine a slice is, the cut, and its neighbours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from torch import Tensor
 
 from pranet_monai.errors import BadCaseError
 
-__all__ = ["ANATOMICAL_AXES", "THROUGH_PLANE", "SliceAxisLastd", "as_slices", "in_plane_spacing", "slicing_axis"]
+__all__ = [
+    "ANATOMICAL_AXES",
+    "THROUGH_PLANE",
+    "SliceAxisLastd",
+    "as_slices",
+    "in_plane_spacing",
+    "neighbours",
+    "slicing_axis",
+]
 
 ANATOMICAL_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the world axis (R, A, S) that is normal to it
 THROUGH_PLANE = "through_plane"
@@ -96,6 +104,22 @@ def as_slices(volume: Tensor, axis: int, channels: int) -> Tensor:
     if volume.ndim == 4:
         volume, axis = volume.unsqueeze(-1), 2
     return volume.unflatten(1, (-1, channels)).movedim(axis + 3, 2)
+
+
+def neighbours(adjacent_slices: int, slices: int) -> Tensor:
+    """Which slices a 2D network sees when it is to decide on one: that one and those beside it.
+
+    Beyond either end of a stack its outermost slice stands in.
+
+    Args:
+        adjacent_slices: n, on each side.
+        slices: S, of the stack.
+
+    Returns:
+        Numbers ``(S, 2 * n + 1)``, each row in the order of the stack.
+    """
+    offsets = torch.arange(-adjacent_slices, adjacent_slices + 1)
+    return (torch.arange(slices)[:, None] + offsets).clamp(0, slices - 1)
 
 
 class SliceAxisLastd(MapTransform):

@@ -19,6 +19,7 @@ from pranet_monai.engines.curve import TrainingCurve
 from pranet_monai.engines.trainer import SegmentationTrainer
 from pranet_monai.engines.validation import BestWeights, Validation
 from pranet_monai.errors import UsageError
+from pranet_monai.inferers import SliceVolumeInferer
 from pranet_monai.losses import DualSupervisionLoss
 from pranet_monai.metrics import SegmentationDice
 
@@ -168,6 +169,22 @@ def test_slices_keep_to_their_volume():
     for index in range(8):
         expected = volume({"number": index // 4})
         assert torch.equal(slices[index]["image"], expected["image"][..., index % 4])
+
+
+def test_training_sees_the_neighbours_that_inference_shows():
+    slices = SliceDataset([{"number": 0}, {"number": 1}], volume, adjacent_slices=1, progress=False)
+    shown = []
+
+    def network(planes):
+        shown.extend(planes)
+        return planes[:, :2]
+
+    volumes = torch.stack([volume({"number": i})["image"] for i in (0, 1)])
+    SliceVolumeInferer(axis=2, adjacent_slices=1, in_channels=3)(volumes, network)
+    assert len(shown) == len(slices)
+    for item, planes in zip(slices, shown):
+        assert item["label"].shape == (1, 6, 5)
+        assert torch.equal(item["image"], planes)
 
 
 def test_bad_training_data_is_named():

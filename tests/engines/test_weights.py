@@ -11,6 +11,7 @@ from ignite.engine import Engine
 
 from pranet_monai.engines.weights import WeightsLoader, find_weights, load_weights, start_from
 from pranet_monai.errors import UsageError
+from pranet_monai.networks.nets import EMCADNet
 
 
 def network() -> torch.nn.Sequential:
@@ -155,6 +156,16 @@ def test_fine_tuning_takes_over_all_but_the_class_maps(tmp_path: Path, caplog: p
     assert "7 of 9 tensors taken over; new: 2.bias, 2.weight" in caplog.text
     start_from(target, None)
     assert torch.equal(target[0].weight, source[0].weight), "no weights, no change"
+
+
+@pytest.mark.parametrize(("channels", "others"), [(1, 3), (3, 1), (1, 5)])
+def test_fine_tuning_changes_the_number_of_channels(tmp_path: Path, channels: int, others: int) -> None:
+    """Networks of three channels have no stem, those of any other number have one."""
+    source, target = (EMCADNet(n, 2, backbone="resnet18") for n in (channels, others))
+    start_from(target, bundle(tmp_path, source.state_dict()))
+    states = source.state_dict(), target.state_dict()
+    shared = [name for name in states[0].keys() & states[1].keys() if not name.startswith("stem.")]
+    assert len(shared) > 100 and all(torch.equal(states[0][name], states[1][name]) for name in shared)
 
 
 @pytest.mark.parametrize(

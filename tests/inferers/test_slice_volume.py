@@ -131,6 +131,28 @@ def test_cine_frames_are_segmented_one_by_one(network: nn.Module) -> None:
     assert torch.equal(logits.unflatten(1, (4, CLASSES)).argmax(2).byte(), labels)
 
 
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("in_channels", [None, 3])
+def test_adjacent_slices_become_channels_frame_by_frame(axis: int, in_channels: int | None) -> None:
+    cine = volume(2, 4, 9, 8, 5)  # 2 items of 4 frames
+    network = SmallNet(in_channels=3).eval()
+    inferer = SliceVolumeInferer(
+        axis=axis, adjacent_slices=1, in_channels=in_channels, sw_batch_size=4, output="logits"
+    )
+    logits = inferer(cine, network).unflatten(1, (4, CLASSES)).movedim(axis + 3, 0)
+    stack = cine.movedim(axis + 2, 0)
+    for number in range(len(stack)):
+        below, above = max(number - 1, 0), min(number + 1, len(stack) - 1)
+        for frame in range(4):
+            seen = torch.stack([stack[i, :, frame] for i in (below, number, above)], 1)
+            torch.testing.assert_close(logits[number, :, frame], network(seen), rtol=1e-5, atol=1e-5)
+
+
+def test_adjacent_slices_must_fit_the_network() -> None:
+    with pytest.raises(UsageError, match="makes 5 channels of one: the network's 3 must be a multiple"):
+        SliceVolumeInferer(adjacent_slices=2)(volume(1, 1, 8, 8, 3), SmallNet(in_channels=3).eval())
+
+
 def test_in_channels_can_be_given_or_read_through_a_wrapper() -> None:
     colour = volume(1, 6, 10, 10, 2)
     network = SmallNet(in_channels=3).eval()
@@ -406,6 +428,7 @@ def test_progress_bar_goes_to_stderr(network: nn.Module, capsys: pytest.CaptureF
         ({"sw_batch_size": 0}, "sw_batch_size=0"),
         ({"overlap": 1.0}, "overlap=1.0"),
         ({"tta": [[2]]}, "tta"),
+        ({"adjacent_slices": -1}, "adjacent_slices=-1"),
         ({"amp": "half"}, "'bfloat16'"),
     ],
 )

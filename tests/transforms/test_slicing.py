@@ -11,7 +11,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from pranet_monai.transforms.slicing import SliceAxisLastd, slicing_axis
+from pranet_monai.transforms.slicing import SliceAxisLastd, neighbours, slicing_axis
 
 SHAPE = (6, 7, 4)
 
@@ -61,3 +61,8 @@ def test_slice_axis_last_orders_axes_and_affine(axis, flip):
     corner = np.array([1, 2, 3, 1])  # a voxel keeps its place in the world
     moved = np.append(np.append(np.delete(corner[:3], axis), corner[axis]), 1)
     np.testing.assert_allclose(result.affine.numpy() @ moved, volume.affine.numpy() @ corner)
+
+
+def test_neighbours_end_with_the_stack():
+    assert neighbours(0, 3).tolist() == [[0], [1], [2]]
+    assert neighbours(2, 4).tolist() == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]
