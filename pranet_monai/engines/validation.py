@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ class Validation(ValidationHandler):
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer."""
-        cases: Any = self.validator.data_loader if self.validator is not None else ()
-        if len(cases):
+        validator: Any = self.validator
+        if len(validator.data_loader):
             engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=self._is_due), self)
 
     def _is_due(self, engine: Engine, epoch: int) -> bool:
@@ -62,6 +61,5 @@ class BestWeights:
         """Write the file if this validation is the best one; of several processes only the first does."""
         if idist.get_rank() > 0 or engine.state.best_metric_epoch != engine.state.epoch:
             return
-        weights: Mapping[str, Any] = unwrapped(self.network).state_dict()
         with written_whole(self.path) as partial:
-            torch.save(weights, partial)
+            torch.save(unwrapped(self.network).state_dict(), partial)

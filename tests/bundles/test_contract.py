@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
 
 from pranet_monai.apps.build_bundles import build_bundle
 from pranet_monai.data.labels import get_label_map
@@ -82,6 +82,15 @@ def test_inference_properties(runnable_bundle: Path, labelled_data: Path) -> Non
     )
     workflow.initialize()
     assert workflow.check_properties() == []
+
+
+def test_training_validates_as_inference_infers(bundle: Path) -> None:
+    infer, train = (ConfigParser(read_json(bundle / "configs" / f"{name}.json")) for name in ("inference", "train"))
+    inferers = [parser.get_parsed_content(key) for parser, key in ((infer, "inferer"), (train, "validate#inferer"))]
+    ours, other = ({**vars(inferer), "output": "labels"} for inferer in inferers)  # polyps' masks are probabilities
+    assert ours == other and inferers[0].amp is False
+    assert infer.get_parsed_content("network_def").in_channels % (2 * inferers[0].adjacent_slices + 1) == 0
+    assert train["train#dataset"].get("adjacent_slices", 0) == inferers[0].adjacent_slices
 
 
 def test_train_properties(runnable_bundle: Path, labelled_data: Path) -> None:
