@@ -17,17 +17,23 @@ from typing import TYPE_CHECKING, Any
 from monai.bundle import ConfigParser
 
 from pranet_monai.data.cases import Kind, find_cases
-from pranet_monai.engines.weights import find_weights
+from pranet_monai.data.splits import cases_of_split
+from pranet_monai.engines.weights import find_weights, weights_to_start_from
 from pranet_monai.errors import UsageError
 
 if TYPE_CHECKING:
+    from monai.engines import Trainer
+
     from pranet_monai.engines.case_evaluator import CaseEvaluator
     from pranet_monai.reports import RunReport
 
-__all__ = ["check_overrides", "check_run", "finish_run", "run_cases"]
+__all__ = ["check_overrides", "check_run", "check_training", "finish_run", "run_cases", "run_training"]
 
 # arguments of monai.bundle run itself; every other --name is meant for the config
-_RUN_ARGUMENTS = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file"}
+_RUN_ARGUMENTS = {
+    *("run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "args_file"),
+    *("tracking", "tracking_uri", "experiment_name", "run_name", "save_execute_config"),
+}
 
 
 def check_run(
@@ -54,6 +60,53 @@ def check_run(
         find_cases(dataset_dir, output_dir=output_dir, kind=kind)
         find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
+
+
+def check_training(
+    dataset_dir: str | Path,
+    split: str,
+    train_part: str | Sequence[str],
+    val_part: str | Sequence[str],
+    finetune_from: str | Path | None = None,
+    kind: Kind = "volume",
+) -> None:
+    """Ends a training of the command line before anything is loaded where its options, data or split can't be right.
+
+    A training that somebody else's program builds (MONAI Label, a test) gets the errors as they are, when it comes to
+    them; so does one whose volumes don't come from `dataset_dir`.
+
+    Args:
+        dataset_dir: must hold the cases of the split.
+        split: see :func:`~pranet_monai.data.splits.cases_of_split`.
+        train_part: of the split.
+        val_part: of the split, apart from `train_part`.
+        finetune_from: must be a file where it is given.
+        kind: of the images, as in ``find_cases``.
+
+    Raises:
+        SystemExit: with code 2, after one line on stderr that says what to do.
+    """
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] != "run":
+        return
+    with _wrong_use_exits():
+        check_overrides(arguments)
+        if finetune_from is not None:
+            weights_to_start_from(finetune_from)
+        if not any(argument.startswith("--train#dataset") for argument in arguments):
+            cases = find_cases(dataset_dir, labels="required", kind=kind)
+            trained_on = cases_of_split(cases, split, train_part)
+            cases_of_split(cases, split, val_part, apart_from=trained_on)
+
+
+def run_training(trainer: Trainer) -> None:
+    """Runs a training.
+
+    Raises:
+        SystemExit: with code 2 where it can't be resumed.
+    """
+    with _wrong_use_exits():
+        trainer.run()
 
 
 def run_cases(evaluator: CaseEvaluator) -> None:

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from monai.config import KeysCollection
 from monai.data import MetaTensor
+from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, MetaKeys
 
 from pranet_monai.data.labels import LabelMap
@@ -16,7 +20,7 @@ from pranet_monai.transforms.files import is_nifti, open_nifti
 from pranet_monai.transforms.label_table import read_label_table
 from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE, read_volume
 
-__all__ = ["read_reference"]
+__all__ = ["SameGridd", "numbering", "read_reference"]
 
 MAX_CORNER_SHIFT = 0.1
 """Fraction of the shortest voxel edge by which the corners of both grids may differ; headers round differently."""
@@ -41,10 +45,10 @@ def read_reference(path: str | Path, image: MetaTensor, label_map: LabelMap) -> 
     values = label.numpy(force=True)
     if FRAMES in image.meta:
         values = values[np.asarray(image.meta[FRAMES]).astype(int)]
-    return _numbering(path, label_map).from_raw(values, str(path))
+    return numbering(path, label_map).from_raw(values, str(path))
 
 
-def _numbering(path: str | Path, label_map: LabelMap) -> LabelMap:
+def numbering(path: str | Path, label_map: LabelMap) -> LabelMap:
     """How a file numbers the classes: as its label table says, if it has one, else as the data set's own files.
 
     Raises:
@@ -60,6 +64,30 @@ def _numbering(path: str | Path, label_map: LabelMap) -> LabelMap:
             "label map that the file was made with"
         )
     return label_map.of_class_numbers()
+
+
+class SameGridd(MapTransform):
+    """Refuses labels that don't lie on the grid of their image, before both are turned each by its own header.
+
+    Args:
+        keys: labels (frames, H, W, D), as ``LoadVolumed`` gives them.
+        image_key: their image, loaded likewise.
+        allow_missing_keys: don't fail where a key isn't there.
+
+    Raises:
+        BadCaseError: when shapes differ, or the label lies beside the image.
+    """
+
+    def __init__(self, keys: KeysCollection, image_key: str = "image", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.image_key = image_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The data as they are."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            _check_same_grid(str(d[key].meta[ImageMetaKey.FILENAME_OR_OBJ]), d[key], d[self.image_key])
+        return d
 
 
 def _check_same_grid(path: str, label: MetaTensor, image: MetaTensor) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 from collections import Counter
@@ -14,6 +15,8 @@ from typing import Any
 from pranet_monai.errors import UsageError
 
 __all__ = ["cases_of_split", "load_split", "load_split_parts", "patient_of"]
+
+_log = logging.getLogger(__name__)
 
 # drawn at random from whatever cases there are, for data sets without a committed split
 _RANDOM = re.compile(r"random_(?P<train>[1-9]\d*)_(?P<val>[1-9]\d*)")
@@ -29,11 +32,11 @@ def load_split(name: str, part: str) -> list[str]:
         part: e.g. ``"train"``, ``"val"``, ``"test"`` or ``"fold0"``.
 
     Raises:
-        ValueError: when the split or the part is unknown (lists the known ones), or when a patient is in two parts.
+        UsageError: when the split or the part is unknown (lists the known ones), when the file isn't made so, or when a
+            patient is in two parts.
     """
     parts = load_split_parts(name)
-    if part not in parts:
-        raise ValueError(f"split {name!r} has no part {part!r}; it has: {', '.join(parts)}")
+    _check_part(name, part, parts)
     return parts[part]
 
 
@@ -42,16 +45,39 @@ def load_split_parts(name: str) -> dict[str, list[str]]:
     path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
     if not path.is_file():
         known = sorted(file.stem for file in _FOLDER.glob("*.json"))
-        raise ValueError(f"split {name!r} is unknown; known: {', '.join(known)}, or the path of a .json file")
-    parts: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))["parts"]
+        raise UsageError(
+            f"split {name!r} is unknown; known: {', '.join(known)}, random_90_10 (any two numbers), or the path of a "
+            ".json file"
+        )
+    parts = _read_parts(path)
     count = Counter(patient for patients in parts.values() for patient in patients)
     doubled = sorted(patient for patient, times in count.items() if times > 1)
     if doubled:
-        raise ValueError(
+        raise UsageError(
             f"split {path}: {len(doubled)} patients are in more than one place ({', '.join(doubled[:10])}); "
             "allowed: each patient once, or the scores would be of patients that the model has seen"
         )
     return parts
+
+
+def _read_parts(path: Path) -> dict[str, list[str]]:
+    allowed = 'allowed: {"parts": {"train": ["patient1", ...], "val": [...]}}'
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"split {path}: found no JSON ({error}); {allowed}") from error
+    parts = content.get("parts") if isinstance(content, dict) else None
+    if not isinstance(parts, dict):
+        raise UsageError(f'split {path}: found no "parts" that are named lists; {allowed}')
+    for part, patients in parts.items():
+        if not isinstance(patients, list) or not all(isinstance(patient, str) for patient in patients):
+            raise UsageError(f"split {path}: found {patients!r} as part {part!r}, no list of names; {allowed}")
+    return parts
+
+
+def _check_part(name: str, part: str, parts: Mapping[str, Any]) -> None:
+    if part not in parts:
+        raise UsageError(f"split {name!r} has no part {part!r}; it has: {', '.join(parts)}")
 
 
 def patient_of(case: str, patients: list[str]) -> str | None:
@@ -77,7 +103,8 @@ def cases_of_split(
         cases: what :func:`~pranet_monai.data.cases.find_cases` gives, or
             :func:`~pranet_monai.data.datasets.find_data_set`; cases of other patients are left out.
         name: of the split, see :func:`load_split`; or ``"random_90_10"``, say, which deals the cases out to "train" and
-            "val" in these proportions, always the same way. It can't know which images show the same patient.
+            "val" in these proportions, always the same way. It can't know which images show the same patient, and
+            leaves out what can't be used, with a warning.
         part: of the split, or several; [] for no case at all, as in a last training on everybody.
         apart_from: cases that must not be among these, nor others of their patients: those trained on.
 
@@ -88,6 +115,8 @@ def cases_of_split(
     parts = [part] if isinstance(part, str) else part
     if random_split := _RANDOM.fullmatch(name):
         dealt = _deal_out(cases, int(random_split["train"]), int(random_split["val"]))
+        for one in parts:
+            _check_part(name, one, dealt)
         chosen = [case for one in parts for case in dealt[one]]
         _check_apart(name, part, {case["case"] for case in chosen} & {case["case"] for case in apart_from})
         return chosen
@@ -131,6 +160,10 @@ def _some(names: Sequence[str]) -> str:
 def _deal_out(cases: Sequence[Mapping[str, Any]], train: int, val: int) -> dict[str, list[Mapping[str, Any]]]:
     """Usable cases at random into "train" and "val", at least one of each."""
     usable = sorted((case for case in cases if "error" not in case), key=lambda case: case["case"])
+    unusable = [f"{case['case']}: {case['error']}" for case in cases if "error" in case]
+    if unusable:
+        more = f"\n  and {len(unusable) - 5} more" if len(unusable) > 5 else ""
+        _log.warning("%d cases can't be used and are left out:\n  %s%s", len(unusable), "\n  ".join(unusable[:5]), more)
     if len(usable) < 2:
         raise UsageError(f"found {len(usable)} usable case(s); a random split needs 2 or more: check dataset_dir")
     random.Random(0).shuffle(usable)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pranet_monai.atomic import written_whole
 from pranet_monai.errors import UsageError
 
 __all__ = ["TrainingState", "unwrapped"]
+
+_log = logging.getLogger(__name__)
 
 
 class TrainingState:
@@ -51,6 +54,8 @@ class TrainingState:
         """Restore when the engine starts (if asked to), save after each epoch."""
         if self.resume and self.path.is_file():
             engine.add_event_handler(Events.STARTED, self.restore)
+        elif self.resume:
+            _log.warning("%s: found no such file, nothing to resume: the training begins anew", self.path)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine) -> None:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a training validates, and how it keeps the weights of its best validation."""
+"""When a training validates, and which weights it keeps."""
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from monai.handlers import ValidationHandler
 from pranet_monai.atomic import written_whole
 from pranet_monai.engines.checkpoint import unwrapped
 
-__all__ = ["BestWeights", "Validation"]
+__all__ = ["TrainedWeights", "Validation"]
+
+_log = logging.getLogger(__name__)
 
 
 class Validation(ValidationHandler):
@@ -38,28 +42,44 @@ class Validation(ValidationHandler):
         return epoch % self.interval == 0 or epoch == engine.state.max_epochs
 
 
-class BestWeights:
-    """Writes a network's weights whenever the validator has a new best score; an ignite handler of the validator.
+class TrainedWeights:
+    """Writes the weights that a training is for: those of its best validation, without validation those of its end.
 
     MONAI's ``CheckpointSaver`` forgets at a restart what it has saved, so that the first validation after it would
     count as the best. This one goes by the validator's best score, which ``TrainingState`` restores.
 
     Args:
-        path: the file, a plain state dict.
+        path: the file, a plain state dict. One that another training left there becomes ``<path>.old``.
         network: whose weights to write.
+        validator: the evaluator that judges the network.
+        resume: the file is this training's own.
     """
 
-    def __init__(self, path: str | Path, network: torch.nn.Module) -> None:
+    def __init__(self, path: str | Path, network: torch.nn.Module, validator: Any, resume: bool = False) -> None:
         self.path = Path(path)
         self.network = network
+        self.validator = validator
+        self._is_own = resume
 
     def attach(self, engine: Engine) -> None:
-        """Follow the validator."""
-        engine.add_event_handler(Events.COMPLETED, self.save)
+        """Follow the trainer."""
+        if len(self.validator.data_loader):
+            self.validator.add_event_handler(Events.COMPLETED, self._save_if_best)
+        else:
+            engine.add_event_handler(Events.COMPLETED, self._save)
 
-    def save(self, engine: Any) -> None:
-        """Write the file if this validation is the best one; of several processes only the first does."""
-        if idist.get_rank() > 0 or engine.state.best_metric_epoch != engine.state.epoch:
+    def _save_if_best(self, validator: Any) -> None:
+        if validator.state.best_metric_epoch == validator.state.epoch:
+            self._save()
+
+    def _save(self) -> None:
+        """Write the file; of several processes only the first does."""
+        if idist.get_rank() > 0:
             return
+        if not self._is_own and self.path.is_file():
+            old = self.path.with_name(f"{self.path.name}.old")
+            os.replace(self.path, old)
+            _log.warning("%s: found the weights of another training; they are now %s", self.path, old)
+        self._is_own = True
         with written_whole(self.path) as partial:
             torch.save(unwrapped(self.network).state_dict(), partial)

@@ -15,7 +15,7 @@ from monai.bundle import ConfigParser
 from pranet_monai.errors import UsageError
 from pranet_monai.reports.run_info import weights_record
 
-__all__ = ["WeightsLoader", "find_weights", "load_weights", "start_from"]
+__all__ = ["WeightsLoader", "find_weights", "load_weights", "start_from", "weights_to_start_from"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,21 +56,37 @@ def start_from(network: torch.nn.Module, path: str | Path | None) -> None:
 
     Args:
         network: what to fill; stays on its device.
-        path: see :func:`load_weights`; None leaves the network as it is.
+        path: see :func:`load_weights`, or a training's ``training_state.pt``; None leaves the network as it is.
 
     Raises:
         UsageError: as :func:`load_weights`, but for the shapes; and when nothing fits.
     """
     if path is None:
         return
-    path = find_weights(path)
+    path = weights_to_start_from(path)
     state, own = _read_state(path), network.state_dict()
     fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
     anew = sorted(set(own) - set(fitting))
     # where nothing fits, it is another network that happens to have the same names
     _check_fit(path, _without_stem(own), _without_stem(state), any_shape=bool(fitting))
     network.load_state_dict({**own, **fitting}, strict=True)
-    _log.info("%s: %d of %d tensors taken over; new: %s", path, len(fitting), len(own), ", ".join(anew) or "none")
+    level = logging.WARNING if anew else logging.INFO
+    _log.log(level, "%s: %d of %d tensors taken over; new: %s", path, len(fitting), len(own), ", ".join(anew) or "none")
+
+
+def weights_to_start_from(path: str | Path) -> Path:
+    """The weights file to fine-tune from.
+
+    Raises:
+        UsageError: when it isn't there.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UsageError(
+            f"finetune_from {path}: found no such file; allowed: weights of the same network, as a bundle's "
+            "models/model.pt or a training's model_trained.pt, model_last.pt or training_state.pt"
+        )
+    return path
 
 
 def _read_state(path: Path, sha256: str | None = None) -> Mapping[str, torch.Tensor]:
@@ -83,8 +99,9 @@ def _read_state(path: Path, sha256: str | None = None) -> Mapping[str, torch.Ten
             f"{path}: found {path.stat().st_size} bytes that can't be read as weights ({_first_line(error)}); allowed: "
             "a state_dict saved by torch.save, nothing but tensors; fix: copy it again, or save the state_dict only"
         ) from error
-    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
-        state = state["model"]
+    for key in ("model", "network"):  # MONAI's checkpoints, and a training's state
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         keys = f" with keys {list(state)[:8]}" if isinstance(state, Mapping) else ""
         raise UsageError(

@@ -10,6 +10,8 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import GaussianSmooth, MapTransform, RandomizableTransform
 
+from pranet_monai.errors import UsageError
+
 
 class RandOrganSignald(MapTransform, RandomizableTransform):
     """Scale the signal of some organs of a slice, each by a factor of its own.
@@ -27,6 +29,7 @@ class RandOrganSignald(MapTransform, RandomizableTransform):
 
     Raises:
         ValueError: the factors are no range of numbers that are not negative.
+        UsageError: an image has several channels, whose organs these labels needn't outline.
     """
 
     def __init__(
@@ -54,6 +57,11 @@ class RandOrganSignald(MapTransform, RandomizableTransform):
         if factor_map is None:
             return out
         for key in self.key_iterator(out):
+            if out[key].shape != factor_map.shape:
+                raise UsageError(
+                    f"RandOrganSignald: found {key} of shape {tuple(out[key].shape)} with labels of shape "
+                    f"{tuple(factor_map.shape)}; allowed: one channel, that of the labels (adjacent_slices 0)"
+                )
             air = out[key].min()
             out[key] = air + (out[key] - air) * factor_map.to(out[key].dtype)
         return out

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 
-from pranet_monai.apps.bundle_run import check_overrides, check_run, finish_run, run_cases
+from pranet_monai.apps.bundle_run import check_overrides, check_run, check_training, finish_run, run_cases
 from pranet_monai.errors import UsageError
 from pranet_monai.reports import RunReport
 
@@ -150,3 +150,65 @@ def test_other_commands_are_left_alone(monkeypatch: pytest.MonkeyPatch, folders:
     check_overrides(["run", "--unknown"])
     monkeypatch.setattr(sys, "argv", ["pytest", "--color=yes"])
     check_run(**folders)
+
+
+@pytest.fixture
+def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a training needs, all right, and its command line."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+        for patient in ("a", "b"):
+            nib.save(nib.Nifti1Image(np.zeros((3, 3, 3), np.int16), np.eye(4)), tmp_path / kind / f"{patient}.nii.gz")
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps({"parts": {"train": ["a"], "val": ["b"]}}))
+    config = tmp_path / "train.json"
+    config.write_text(json.dumps({"dataset_dir": "", "learning_rate": 1, "finetune_from": None}))
+    monkeypatch.setattr(sys, "argv", ["monai.bundle", "run", "--config_file", str(config), "--learning_rate", "0.1"])
+    return {"dataset_dir": tmp_path, "split": str(split), "train_part": "train", "val_part": "val"}
+
+
+def test_a_right_training_passes(training: dict[str, Any]) -> None:
+    check_training(**training)
+    check_training(**{**training, "val_part": []})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"dataset_dir": "nowhere"}, "dataset_dir nowhere: found no such folder"),
+        ({"val_part": "train"}, "are trained on as well: a; allowed: no common patient"),
+        ({"val_part": "test"}, "has no part 'test'; it has: train, val"),
+        ({"split": "random_8_2", "train_part": "fold0"}, "has no part 'fold0'; it has: train, val"),
+        ({"finetune_from": "mine.pt"}, "finetune_from mine.pt: found no such file"),
+    ],
+)
+def test_a_wrong_training_exits_with_2_and_one_line(
+    training: dict[str, Any], capsys: pytest.CaptureFixture[str], changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        check_training(**{**training, **changed})
+    shown = capsys.readouterr().err
+    assert ended.value.code == 2 and shown.startswith("error: ") and shown.count("\n") == 1 and message in shown
+
+
+def test_a_misspelt_option_of_a_training_is_refused(
+    training: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sys.argv += ["--finetune", "model.pt"]
+    with pytest.raises(SystemExit) as ended:
+        check_training(**training)
+    assert ended.value.code == 2 and "did you mean --finetune_from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["monailabel", "start_server"], []])
+def test_a_training_of_another_program_is_left_alone(
+    training: dict[str, Any], monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    check_training(**{**training, "dataset_dir": "nowhere"})
+
+
+def test_volumes_may_come_without_a_folder(training: dict[str, Any]) -> None:
+    (Path(sys.argv[3])).write_text(json.dumps({"learning_rate": 1, "train": {}}))
+    sys.argv += ["--train#dataset#data", "cases.json"]
+    check_training(**{**training, "dataset_dir": "nowhere"})

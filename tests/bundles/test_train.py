@@ -6,12 +6,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
@@ -78,7 +81,8 @@ def test_fine_tuning_on_everybody(labelled_data: Path, tmp_path: Path) -> None:
     assert taken_over
     for name in taken_over:  # hardly trained, so it is still there
         torch.testing.assert_close(last[name], weights[name], atol=1e-6, rtol=0)
-    assert not (bundle / "models" / "model_trained.pt").exists()
+    trained = torch.load(bundle / "models" / "model_trained.pt", weights_only=True)
+    assert all(torch.equal(trained[name], value) for name, value in last.items())
 
 
 def test_monai_label_builds_the_trainer_without_a_data_folder(labelled_volumes: Path, tmp_path: Path) -> None:
@@ -95,6 +99,33 @@ def test_monai_label_builds_the_trainer_without_a_data_folder(labelled_volumes: 
         })  # fmt: skip
         trainer = config.get_parsed_content("train#trainer")
         assert trainer.state.max_epochs == 3
+
+
+@pytest.mark.parametrize("steps", [1, 10, 11])
+def test_every_number_of_steps_has_a_schedule(labelled_volumes: Path, tmp_path: Path, steps: int) -> None:
+    config = ConfigParser()
+    config.read_config(SMALLEST / "configs" / "train.json")
+    config.update({"train#dataloader": [None] * steps, "epochs": 1, **training_options(labelled_volumes)})
+    schedule = config.get_parsed_content("lr_scheduler")
+    assert schedule.total_steps >= steps
+
+
+def test_labels_beside_their_image_stop_the_training(labelled_volumes: Path, tmp_path: Path) -> None:
+    bundle, data = copy_with_random_weights(SMALLEST, tmp_path / "copy"), tmp_path / "data"
+    shutil.copytree(labelled_volumes, data)
+    label = data / "labels" / "patient1_ED.nii.gz"
+    nib.save(nib.Nifti1Image(np.asarray(nib.load(label).dataobj), np.diag([1.5, 1.5, 9.0, 1.0])), label)
+    with pytest.raises(RuntimeError) as caught:  # MONAI wraps it
+        train(bundle, data, tmp_path / "runs")
+    assert "patient1_ED.nii.gz: found labels that lie up to" in reason_of(caught.value)
+
+
+def test_a_network_sees_the_neighbours_by_two_options(labelled_volumes: Path, tmp_path: Path) -> None:
+    bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
+    options = {"adjacent_slices": 1, "network_def#in_channels": 3}
+    train(bundle, labelled_volumes, tmp_path / "runs", finetune_from=str(bundle / "models" / "model.pt"), **options)
+    trained = {"checkpointloader#load_path": str(bundle / "models" / "model_trained.pt")}
+    assert run_here(bundle, labelled_volumes, tmp_path / "out", **options, **trained) == 0
 
 
 def test_patients_in_both_parts_stop_the_training(labelled_data: Path, tmp_path: Path) -> None:

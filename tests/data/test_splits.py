@@ -130,3 +130,28 @@ def test_validation_is_apart_from_training() -> None:
     with pytest.raises(UsageError, match="2 of part 'train' are trained on as well: [a-d], [a-d];"):
         dealt = [{"case": name} for name in "abcd"]
         cases_of_split(dealt, "random_50_50", "train", apart_from=cases_of_split(dealt, "random_50_50", "train"))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"train": ["a"]}', 'found no "parts" that are named lists'),
+        ("{", "found no JSON"),
+        ('{"parts": {"train": "a"}}', "found 'a' as part 'train', no list of names"),
+        ('{"parts": {"train": ["a"], "val": ["a"]}}', "1 patients are in more than one place"),
+    ],
+)
+def test_a_file_that_is_no_split_is_named(tmp_path: Path, text: str, found: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=found) as caught:
+        load_split_parts(str(path))
+    assert "mine.json" in str(caught.value) and "allowed: " in str(caught.value)
+
+
+def test_a_random_split_says_what_it_leaves_out(caplog: pytest.LogCaptureFixture) -> None:
+    cases = [{"case": f"c{number}", **({} if number < 3 else {"error": "no label"})} for number in range(10)]
+    assert len(cases_of_split(cases, "random_2_1", "train")) == 2
+    assert "7 cases can't be used and are left out" in caplog.text and "c3: no label" in caplog.text
+    with pytest.raises(UsageError, match="has no part 'fold1'; it has: train, val"):
+        cases_of_split(cases, "random_2_1", "fold1")

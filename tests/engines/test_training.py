@@ -17,7 +17,7 @@ from pranet_monai.data.slices import SliceDataset
 from pranet_monai.engines.checkpoint import TrainingState
 from pranet_monai.engines.curve import TrainingCurve
 from pranet_monai.engines.trainer import SegmentationTrainer
-from pranet_monai.engines.validation import BestWeights, Validation
+from pranet_monai.engines.validation import TrainedWeights, Validation
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import SliceVolumeInferer
 from pranet_monai.losses import DualSupervisionLoss
@@ -64,7 +64,6 @@ class Training:
         volumes[0] = {key: value[..., 0] for key, value in volumes[0].items()}
         dice = IgniteMetricHandler(metric_fn=SegmentationDice(2), output_transform=from_engine(["pred", "label"]))
         validator = SupervisedEvaluator("cpu", volumes, self.network, key_val_metric={"dice": dice})
-        BestWeights(folder / "best.pt", self.network).attach(validator)
         self.validated = []
         validator.add_event_handler(Events.COMPLETED, lambda engine: self.validated.append(engine.state.epoch))
         self.losses = []
@@ -83,6 +82,9 @@ class Training:
         )
         objects = {"network": self.network, "optimizer": self.optimizer, "schedule": schedule}
         TrainingCurve(folder, self.optimizer, validator).attach(self.trainer)
+        if not validate:
+            validator.data_loader = []
+        TrainedWeights(folder / "best.pt", self.network, validator, resume).attach(self.trainer)
         TrainingState(folder / "state.pt", objects, validator, resume, {"part": part}).attach(self.trainer)
         if stop_after:
             self.trainer.add_event_handler(Events.EPOCH_COMPLETED(once=stop_after), lambda: self.trainer.terminate())
@@ -137,6 +139,26 @@ def test_a_worse_score_after_a_resume_leaves_the_best_weights(tmp_path):
     assert resumed.validated == [4] and (tmp_path / "best.pt").read_bytes() == best
     weights = torch.load(tmp_path / "best.pt", weights_only=True)
     assert not torch.equal(weights["conv.weight"], resumed.network.conv.weight)
+
+
+def test_without_validation_the_last_weights_are_kept(tmp_path):
+    run = Training(tmp_path, 2, validate=False).run()
+    assert not run.validated
+    weights = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert all(torch.equal(weights[name], value) for name, value in run.network.state_dict().items())
+
+
+def test_weights_of_another_training_are_put_aside(tmp_path, caplog):
+    (tmp_path / "best.pt").write_text("somebody's weights")
+    Training(tmp_path, 4).run()
+    assert (tmp_path / "best.pt.old").read_text() == "somebody's weights"
+    assert "found the weights of another training; they are now" in caplog.text
+    assert "weight" in str(torch.load(tmp_path / "best.pt", weights_only=True).keys())
+
+
+def test_resume_without_a_state_says_so(tmp_path, caplog):
+    assert Training(tmp_path, 1, resume=True).run().losses
+    assert "state.pt: found no such file, nothing to resume" in caplog.text
 
 
 def test_resume_refuses_what_it_cannot_continue(tmp_path):

@@ -158,6 +158,18 @@ def test_fine_tuning_takes_over_all_but_the_class_maps(tmp_path: Path, caplog: p
     assert torch.equal(target[0].weight, source[0].weight), "no weights, no change"
 
 
+def test_fine_tuning_begins_with_the_state_of_a_killed_training_too(tmp_path: Path) -> None:
+    source, target = network(), network()
+    torch.save({"network": source.state_dict(), "optimizer": {"state": {}}, "epoch": 3}, tmp_path / "training_state.pt")
+    start_from(target, tmp_path / "training_state.pt")
+    assert torch.equal(target[0].weight, source[0].weight)
+
+
+def test_fine_tuning_names_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"finetune_from .*mine.pt: found no such file; allowed: weights of the same"):
+        start_from(network(), tmp_path / "mine.pt")
+
+
 @pytest.mark.parametrize(("channels", "others"), [(1, 3), (3, 1), (1, 5)])
 def test_fine_tuning_changes_the_number_of_channels(tmp_path: Path, channels: int, others: int) -> None:
     """Networks of three channels have no stem, those of any other number have one."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pranet_monai.errors import UsageError
 from pranet_monai.transforms.organ_signal import RandOrganSignald
 
 
@@ -55,3 +56,10 @@ def test_equal_seeds_give_equal_slices() -> None:
 def test_odd_factors_are_named(factors: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="factors is"):
         RandOrganSignald("image", factors=factors)  # type: ignore[arg-type]
+
+
+def test_neighbouring_slices_are_refused() -> None:
+    """Their organs have outlines of their own; these labels would be drawn into them."""
+    data = _slice()
+    with pytest.raises(UsageError, match=r"found image of shape \(3, 40, 40\).*adjacent_slices 0"):
+        RandOrganSignald("image", prob=1.0)({**data, "image": data["image"].repeat(3, 1, 1)})
