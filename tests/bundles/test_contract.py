@@ -90,7 +90,7 @@ def test_training_validates_as_inference_infers(bundle: Path) -> None:
     ours, other = ({**vars(inferer), "output": "labels"} for inferer in inferers)  # polyps' masks are probabilities
     assert ours == other and inferers[0].amp is False
     assert infer.get_parsed_content("network_def").in_channels % (2 * inferers[0].adjacent_slices + 1) == 0
-    assert train["train#dataset"].get("adjacent_slices", 0) == inferers[0].adjacent_slices
+    assert train["train#dataset#adjacent_slices"] == "@adjacent_slices"
 
 
 def test_train_properties(runnable_bundle: Path, labelled_data: Path) -> None:
