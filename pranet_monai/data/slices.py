@@ -39,7 +39,7 @@ class SliceDataset(Dataset):
         progress: show a bar on stderr while volumes load.
 
     Raises:
-        UsageError: no volumes, or the entries of one volume differ in shape.
+        UsageError: no volumes, a negative `adjacent_slices`, or the entries of one volume differ in shape.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from monai.transforms import MapTransform, Orientation
 from nibabel.orientations import aff2axcodes, io_orientation
 from torch import Tensor
 
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, UsageError
 
 __all__ = [
     "ANATOMICAL_AXES",
@@ -117,7 +117,12 @@ def neighbours(adjacent_slices: int, slices: int) -> Tensor:
 
     Returns:
         Numbers ``(S, 2 * n + 1)``, each row in the order of the stack.
+
+    Raises:
+        UsageError: n is negative.
     """
+    if adjacent_slices < 0:
+        raise UsageError(f"adjacent_slices={adjacent_slices} must be 0 or more")
     offsets = torch.arange(-adjacent_slices, adjacent_slices + 1)
     return (torch.arange(slices)[:, None] + offsets).clamp(0, slices - 1)
 

@@ -212,5 +212,7 @@ def test_training_sees_the_neighbours_that_inference_shows():
 def test_bad_training_data_is_named():
     with pytest.raises(UsageError, match="list of training volumes is empty"):
         SliceDataset([], volume)
+    with pytest.raises(UsageError, match="adjacent_slices=-1 must be 0 or more"):
+        SliceDataset([{"number": 0}], volume, adjacent_slices=-1, progress=False)
     with pytest.raises(UsageError, match="shapes of one case differ"):
         SliceDataset([{"number": 0}], lambda item: {**volume(item), "label": torch.zeros(1, 6, 5, 3)}, progress=False)
