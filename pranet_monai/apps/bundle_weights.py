@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,23 @@ from pranet_monai.atomic import written_whole
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.errors import UsageError
 
-__all__ = ["add_arguments", "bundle_folder", "bundle_network", "put_into_bundle", "run", "save_weights"]
+__all__ = [
+    "add_arguments",
+    "bundle_folder",
+    "bundle_network",
+    "mean_weights",
+    "put_into_bundle",
+    "run",
+    "save_weights",
+]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``bundle-weights``."""
-    parser.add_argument("weights", type=Path, metavar="FILE", help="what a training left, such as model_trained.pt")
+    parser.add_argument(
+        "weights", type=Path, nargs="+", metavar="FILE",
+        help="what a training left, such as model_trained.pt; of several, trained from the same start, their mean",
+    )  # fmt: skip
     parser.add_argument("--bundle", type=Path, required=True, help="bundle (folder, or its name in bundles)")
     parser.add_argument("--half", action="store_true", help="16 bit numbers: half the size, loaded back to 32 bit")
 
@@ -32,9 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Checks the weights against the bundle's network, and puts them in."""
     folder = bundle_folder(args.bundle)
-    network, _ = bundle_network(folder)
-    load_weights(network, args.weights)
-    target = put_into_bundle(in_half(network.state_dict()) if args.half else network.state_dict(), folder)
+    state = mean_weights(bundle_network(folder)[0], args.weights)
+    target = put_into_bundle(in_half(state) if args.half else state, folder)
     print(f"written: {target} ({target.stat().st_size / 1e6:.1f} MB) and its hash in {folder / 'large_files.yml'}")
     return 0
 
@@ -57,6 +67,26 @@ def bundle_network(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     config = ConfigParser()
     config.read_config(folder / "configs" / "inference.json")
     return config.get_parsed_content("network_def"), config["network_def"]
+
+
+def mean_weights(network: nn.Module, files: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of several trainings' weights (Wortsman et al., "Model soups", ICML 2022); counts are the last file's.
+
+    Args:
+        network: that all of them are of.
+        files: at least one.
+
+    Raises:
+        UsageError: one of them isn't weights of this network.
+    """
+    states = []
+    for file in files:
+        load_weights(network, file)
+        states.append({name: value.clone() for name, value in network.state_dict().items()})
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if last.is_floating_point() else last
+        for name, last in states[-1].items()
+    }
 
 
 def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

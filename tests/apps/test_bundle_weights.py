@@ -38,6 +38,23 @@ def test_trained_weights_into_a_bundle(half: bool, tmp_path: Path) -> None:
         torch.testing.assert_close(value, expected, rtol=1e-3 if half else 0, atol=1e-7 if half else 0)
 
 
+def test_several_trainings_give_their_mean(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "heart")
+    networks = [EMCADNet(**ARGUMENTS) for _ in range(3)]
+    files = [str(tmp_path / f"{number}.pt") for number in range(3)]
+    for network, file in zip(networks, files):
+        torch.save({"model": network.state_dict()}, file)
+    assert main(["bundle-weights", *files, "--bundle", str(folder)]) == 0
+    mean = torch.load(folder / "models" / "model.pt", weights_only=True)
+    assert mean.keys() == networks[0].state_dict().keys()
+    for name, value in mean.items():
+        first, second, third = (network.state_dict()[name] for network in networks)
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (first + second + third) / 3)
+        else:
+            assert torch.equal(value, third)
+
+
 def test_half_leaves_counts_alone() -> None:
     state = {"n": torch.tensor(7), "bn.running_var": torch.tensor([1e6]), "conv.weight": torch.tensor([0.5])}
     kinds = {name: value.dtype for name, value in in_half(state).items()}
