@@ -15,17 +15,22 @@ __all__ = ["eval_metrics", "fill_scores", "large_files", "scores_table"]
 
 SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
 COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
+PHOTOGRAPH_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
+STATED = ("dice", "hd95_mm", "iou")  # in the metadata, the first two that a summary has
 WEIGHTS = Path("models/model.pt")
 SUMMARY = Path("docs/validation/summary.json")
 
 
 def scores_table(summary: dict[str, Any]) -> str:
     """A Markdown table of an evaluation's ``summary.json``: mean ± sd and the 95 % interval of the mean, per organ."""
-    header = ["organ", *(title for title, _ in COLUMNS.values()), "cases", "missed", "false"]
-    rows = [*summary["organs"].items(), ("**mean of organs**", summary["overall"])]
+    columns = COLUMNS if "hd95_mm" in summary["overall"] else PHOTOGRAPH_COLUMNS
+    header = ["organ", *(title for title, _ in columns.values()), "cases", "missed", "false"]
+    rows = list(summary["organs"].items())
+    if len(rows) > 1:
+        rows.append(("**mean of organs**", summary["overall"]))
     lines = [_row(header), _row(["---"] * len(header))]
     for name, scores in rows:
-        cells = [_spread(scores[metric], digits) for metric, (_, digits) in COLUMNS.items()]
+        cells = [_spread(scores[metric], digits) for metric, (_, digits) in columns.items()]
         counts = [str(scores["n"]), str(scores["n_missed"]), str(scores["n_false"])]
         lines.append(_row([name.replace("_", " "), *cells, *counts]))
     return "\n".join(lines) + "\n"
@@ -55,14 +60,14 @@ def fill_scores(card: Path) -> str:
 
 
 def eval_metrics(folder: Path) -> dict[str, float]:
-    """``eval_metrics`` of a bundle's metadata: Dice and HD95 per organ and over organs; empty before evaluation."""
+    """``eval_metrics`` of a bundle's metadata: Dice and HD95 (photographs: IoU) per organ and over organs, if evaluated."""
     summary = _read_summary(folder / SUMMARY)
     if not summary:
         return {}
     return {
         f"{metric}_{name}": round(scores[metric]["mean"], 4)
         for name, scores in [("mean", summary["overall"]), *summary["organs"].items()]
-        for metric in ("dice", "hd95_mm")
+        for metric in [name for name in STATED if name in scores][:2]
         if scores[metric]["mean"] is not None
     }
 

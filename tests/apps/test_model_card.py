@@ -18,6 +18,8 @@ ROWS = [
     | status
     for case, dice, hd, status in [("a", 0.8, 2.0, {"status": "ok"}), ("b", 0.6, 4.0, {"status": "missed"})]
 ]
+OTHERS = [row | {"organ": "myocardium", "dice": row["dice"] - 0.2} for row in ROWS]
+SHARES = [("a", 0.8), ("b", 0.6)]
 CARD = "# Card\n<!-- scores: validation/summary.json -->\nold\n<!-- end of scores -->\nend\n"
 
 
@@ -31,12 +33,23 @@ def _bundle(tmp_path: Path, with_scores: bool = True) -> Path:
 
 
 def test_table_by_hand() -> None:
-    head, _, organ, mean = scores_table(summarise(ROWS)).splitlines()
+    head, _, organ, other, mean = scores_table(summarise([*ROWS, *OTHERS])).splitlines()
     assert head == "| organ | Dice | HD95 (mm) | ASSD (mm) | NSD | cases | missed | false |"
     # mean of 0.8 and 0.6, sample sd sqrt(0.02) = 0.141; the bootstrap of two values reaches both ends
     assert organ.startswith("| left ventricle | 0.700 ± 0.141 [0.600, 0.800] | 3.00 ± 1.41 [2.00, 4.00] |")
     assert organ.endswith("| 2 | 1 | 0 |")
-    assert mean.startswith("| **mean of organs** | 0.700 ± 0.141")
+    assert other.startswith("| myocardium | 0.500 ± 0.141")
+    assert mean.startswith("| **mean of organs** | 0.600 ± 0.141")
+
+
+def test_table_of_photographs() -> None:
+    """One finding needs no mean over organs, a photograph has no millimetres."""
+    names = ("dice", "iou", "weighted_f", "mae")
+    rows = [{"case": case, "organ": "polyp", "status": "ok"} | dict.fromkeys(names, value) for case, value in SHARES]
+    summary = summarise(rows, metrics=names)
+    head, _, polyp = scores_table(summary).splitlines()
+    assert head == "| organ | Dice | IoU | weighted F | MAE | cases | missed | false |"
+    assert polyp == "| polyp |" + " 0.700 ± 0.141 [0.600, 0.800] |" * 4 + " 2 | 0 | 0 |"
 
 
 def test_card_is_filled_between_the_markers(tmp_path: Path) -> None:
@@ -72,3 +85,11 @@ def test_weights_are_listed_by_hash(tmp_path: Path) -> None:
     assert large_files(tmp_path) == {
         "large_files": [{"path": "models/model.pt", "hash_val": expected, "hash_type": "sha256"}]
     }
+
+
+def test_metadata_scores_of_photographs(tmp_path: Path) -> None:
+    rows = [{"case": case, "organ": "polyp", "status": "ok", "dice": value, "iou": value} for case, value in SHARES]
+    (tmp_path / "docs" / "validation").mkdir(parents=True)
+    summary = summarise(rows, metrics=("dice", "iou"))
+    (tmp_path / "docs" / "validation" / "summary.json").write_text(json.dumps(summary))
+    assert eval_metrics(tmp_path) == {"dice_mean": 0.7, "iou_mean": 0.7, "dice_polyp": 0.7, "iou_polyp": 0.7}

@@ -69,6 +69,17 @@ def test_hippocampus_parts_are_the_subjects_of_the_data(test_data: Path) -> None
     assert files == set(sum(load_split_parts("hippocampus_160_40").values(), []))
 
 
+def test_kvasir_is_divided_700_200() -> None:
+    sizes = {part: len(images) for part, images in load_split_parts("kvasir_700_200").items()}
+    assert sizes == {"train": 700, "val": 200}
+
+
+def test_kvasir_parts_are_the_images_of_the_data(test_data: Path) -> None:
+    for part, folder in (("train", "imagesTr"), ("val", "imagesVal")):
+        files = {file.stem for file in (test_data / "kvasir" / folder).glob("*.jpg")}
+        assert files == set(load_split_parts("kvasir_700_200")[part])
+
+
 def test_kits_has_all_public_cases() -> None:
     everyone = sorted(case for cases in load_split_parts("kits23_70_10_20").values() for case in cases)
     assert everyone == [f"case_{number:05d}" for number in (*range(300), *range(400, 589))]

@@ -28,21 +28,22 @@ class PraNetDecoder(nn.Module):
     Args:
         in_channels: channels of the backbone's features, fine -> coarse, of which the last three are used.
         channels: channels of each feature inside the partial decoder.
+        coarse_channels: channels of the coarsest refined feature; the original's 256 are a third of a small network.
     """
 
-    def __init__(self, in_channels: Sequence[int], channels: int = 32) -> None:
+    def __init__(self, in_channels: Sequence[int], channels: int = 32, coarse_channels: int = 256) -> None:
         super().__init__()
         fine, middle, coarse = in_channels[-3:]
         self.rfb = nn.ModuleList(ReceptiveFieldBlock(c, channels) for c in (fine, middle, coarse))
         self.partial_decoder = PartialDecoder(channels)
         self.stages = nn.ModuleList(
             [
-                _refinement(coarse, 256, 5, depth=3),
+                _refinement(coarse, coarse_channels, 5, depth=3),
                 _refinement(middle, 64, 3, depth=2),
                 _refinement(fine, 64, 3, depth=2),
             ]
         )
-        self.channels: List[int] = [self.partial_decoder.out_channels, 256, 64, 64]
+        self.channels: List[int] = [self.partial_decoder.out_channels, coarse_channels, 64, 64]
 
     def global_view(self, features: List[Tensor]) -> Tensor:
         """Joins the three coarsest features, fine -> coarse, into (B, 3 * channels, H/8, W/8)."""
@@ -55,7 +56,7 @@ class PraNetDecoder(nn.Module):
         """Refines features (B, C_i, H_i, W_i), fine -> coarse.
 
         Returns:
-            The global view at H/8 first, then (B, 256, H/32, W/32), (B, 64, H/16, W/16), (B, 64, H/8, W/8).
+            The global view at H/8 first, then (B, coarse_channels, H/32, W/32), (B, 64, H/16, W/16), (B, 64, H/8, W/8).
         """
         refined = [self.global_view(features)]
         for i, stage in enumerate(self.stages):

@@ -71,6 +71,7 @@ class PraNetV2(SegmentationNet):
         backbone: a name in ``BACKBONES`` or a timm model with features; "res2net50" and "pvt_v2_b2" were published.
         pretrained: ImageNet weights for the backbone: False, True or a file.
         gain: DSRA's gain, see :func:`~pranet_monai.networks.blocks.dsra.dsra_gain`.
+        coarse_channels: channels of the coarsest stage; 256 in the original, fewer make a smaller network.
     """
 
     def __init__(
@@ -80,11 +81,12 @@ class PraNetV2(SegmentationNet):
         backbone: str = "res2net50",
         pretrained: Union[bool, str] = False,
         gain: str = "softmax",
+        coarse_channels: int = 256,
     ) -> None:
         encoder = create_backbone(backbone, pretrained)
         super().__init__(in_channels, out_channels, rule="sum", divisor=encoder.divisor)
         self.backbone = encoder
-        self.decoder = PraNetDecoder(encoder.channels)
+        self.decoder = PraNetDecoder(encoder.channels, coarse_channels=coarse_channels)
         self.global_head = DSRAHead(self.decoder.channels[:1], out_channels, norm=False)
         self.head = DSRAHead(self.decoder.channels[1:], out_channels, gain)
 

@@ -33,6 +33,19 @@ def test_published_size(network: type, backbone: str, parameters: int) -> None:
     assert count_parameters(network, backbone=backbone) == parameters
 
 
+def test_fewer_coarse_channels_make_a_smaller_network_of_the_same_output() -> None:
+    full, compact = ({"backbone": "resnet18", "coarse_channels": channels} for channels in (256, 128))
+    saved = count_parameters(PraNetV2, **full) - count_parameters(PraNetV2, **compact)
+    assert count_parameters(PraNetV2, backbone="resnet18") == count_parameters(PraNetV2, **full)
+    assert saved == coarse_stage(256) - coarse_stage(128)
+    assert PraNetV2(in_channels=3, **compact).eval()(image(3)).shape == (2, 1, 64, 96)
+
+
+def coarse_stage(channels: int) -> int:
+    """1x1 from ResNet-18's 512 channels, three 5x5, a batch norm after each, a 1x1 to the fore- and background map."""
+    return 512 * channels + 3 * 25 * channels**2 + 4 * 2 * channels + 2 * channels
+
+
 def background_influence(gain: str) -> float:
     """Gradient of the binary network's final map with respect to its background classifiers."""
     torch.manual_seed(0)
