@@ -60,7 +60,7 @@ def fill_scores(card: Path) -> str:
 
 
 def eval_metrics(folder: Path) -> dict[str, float]:
-    """``eval_metrics`` of a bundle's metadata: Dice and HD95 (photographs: IoU) per organ and over organs, if evaluated."""
+    """``eval_metrics`` of a bundle's metadata: Dice and HD95 (photographs: IoU); empty before evaluation."""
     summary = _read_summary(folder / SUMMARY)
     if not summary:
         return {}
