@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,40 +15,12 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from scipy.ndimage import zoom
 from torch import Tensor, nn
 
-from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.errors import UsageError
 from pranet_monai.inferers import SliceVolumeInferer
 
-CLASSES = 5
+from .base import CLASSES, SmallNet, affine, volume
+
 RAS = ("R", "A", "S")
-
-
-class SmallNet(nn.Module):
-    """Untrained, but sees position and neighbourhood, so wrong windows, flips or axes change its labels."""
-
-    def __init__(self, in_channels: int = 1, out_channels: int = CLASSES) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        torch.manual_seed(0)
-        self.body = nn.Sequential(
-            nn.Conv2d(in_channels, 8, 5, padding=2), nn.Tanh(), nn.Conv2d(8, out_channels, 3, padding=1)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        ramp = torch.linspace(-0.2, 0.3, x.shape[-1], device=x.device).expand(x.shape[-2:])
-        return self.body(x + ramp + 2 * ramp.mT if x.shape[-1] == x.shape[-2] else x + ramp)
-
-
-@pytest.fixture
-def network() -> nn.Module:
-    return SmallNet().eval()
-
-
-def volume(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def affine(spacing: tuple[float, float, float] = (1, 1, 1)) -> Tensor:
-    return torch.diag(torch.tensor([*spacing, 1.0], dtype=torch.float64))
 
 
 # --- windows -----------------------------------------------------------------
@@ -325,72 +297,6 @@ def test_equal_logits_give_the_first_class() -> None:
     assert labels.max() == 0
 
 
-def peak_bytes(inferer: SliceVolumeInferer, inputs: Tensor, network: nn.Module) -> int:
-    """Most bytes of tensors that lived at once during the call, from the allocator's own events."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        inferer(inputs, network)
-    events = profile.profiler.kineto_results.events()
-    changes = [event.nbytes() for event in sorted(events, key=lambda e: e.start_ns()) if event.name() == "[memory]"]
-    return int(np.cumsum(changes).max())
-
-
-def test_memory_of_labels_grows_with_the_uint8_volume_only() -> None:
-    network = SmallNet(out_channels=20).eval()
-    shallow, deep = volume(1, 1, 64, 64, 16), volume(1, 1, 64, 64, 64)
-    growth = {
-        output: peak_bytes(SliceVolumeInferer(output=output, sw_batch_size=4), deep, network)
-        - peak_bytes(SliceVolumeInferer(output=output, sw_batch_size=4), shallow, network)
-        for output in ("labels", "logits")
-    }
-    added_voxels = deep.numel() - shallow.numel()
-    assert growth["labels"] == pytest.approx(added_voxels, rel=0.05)
-    assert growth["logits"] == pytest.approx(added_voxels * 20 * 4, rel=0.05)  # the measure can tell
-
-
-class Hungry(SmallNet):
-    """Runs out of memory with more than ``limit`` slices at a time, until it is moved to the CPU."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
-        self.moves: list[str] = []
-        self.batches: list[int] = []
-
-    def to(self, *args: Any, **kwargs: Any) -> Hungry:
-        self.moves.append(str(args[0]))
-        return super().to(*args, **kwargs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if len(x) > self.limit and not self.moves:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        self.batches.append(len(x))
-        return super().forward(x)
-
-
-def test_out_of_memory_halves_the_batch(network: nn.Module) -> None:
-    inputs, hungry = volume(1, 1, 12, 12, 7), Hungry(limit=2).eval()
-    with pytest.warns(UserWarning, match="batches of 2"):
-        labels = SliceVolumeInferer(sw_batch_size=8)(inputs, hungry)
-    assert torch.equal(labels, SliceVolumeInferer()(inputs, network))
-    assert hungry.batches == [2, 2, 2, 1] and not hungry.moves
-
-
-def test_out_of_memory_with_one_slice_goes_to_the_cpu_and_home_again(network: nn.Module) -> None:
-    inputs, hungry = volume(1, 1, 12, 12, 3), Hungry(limit=0).eval()
-    with pytest.warns(UserWarning, match="on the CPU"):
-        labels = SliceVolumeInferer(sw_batch_size=2)(inputs, hungry)
-    assert torch.equal(labels, SliceVolumeInferer()(inputs, network))
-    assert hungry.moves == ["cpu", "cpu"]  # there, and back to the device it came from
-
-
-def test_out_of_memory_without_a_way_out_is_raised() -> None:
-    def network(x: Tensor) -> Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.warns(UserWarning, match="batches of 1"), pytest.raises(torch.OutOfMemoryError):
-        SliceVolumeInferer(sw_batch_size=2)(volume(1, 1, 8, 8, 2), network)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_network_on_the_gpu_result_on_the_cpu(network: nn.Module) -> None:
@@ -407,89 +313,3 @@ def test_progress_bar_goes_to_stderr(network: nn.Module, capsys: pytest.CaptureF
     SliceVolumeInferer(progress=True)(volume(1, 1, 8, 8, 3), network)
     out, err = capsys.readouterr()
     assert not out and "slices" in err
-
-
-# --- wrong use ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"axis": "transversal"}, "'axial'"),
-        ({"axis": 3}, "axis=3"),
-        ({"mode": "mean"}, "'gaussian'"),
-        ({"output": "mask"}, "'labels'"),
-        ({"resize": "linear"}, "'cubic'"),
-        ({"resize": "cubic"}, "needs roi_size"),
-        ({"resize": "cubic", "roi_size": (8, 8), "pixdim": (1, 1)}, "excludes pixdim"),
-        ({"roi_size": (8, 8, 8)}, "roi_size"),
-        ({"roi_size": (-1, 8)}, "roi_size"),
-        ({"pixdim": (0, 1)}, "pixdim"),
-        ({"sw_batch_size": 0}, "sw_batch_size=0"),
-        ({"overlap": 1.0}, "overlap=1.0"),
-        ({"tta": [[2]]}, "tta"),
-        ({"adjacent_slices": -1}, "adjacent_slices=-1"),
-        ({"amp": "half"}, "'bfloat16'"),
-    ],
-)
-def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        SliceVolumeInferer(**arguments)
-
-
-def singular() -> Tensor:
-    return affine((1, 0, 1))
-
-
-@pytest.mark.parametrize(
-    ("inputs", "message"),
-    [
-        (torch.zeros(1, 8, 8), r"\(1, 8, 8\)"),
-        (torch.zeros(1, 1, 8, 0, 8), "at least one pixel"),
-        (torch.zeros(1, 3, 8, 8, 8), "3 input channels are no whole number of frames of 2"),
-        (MetaTensor(torch.zeros(1, 2, 8, 8, 8), affine=singular()), "invertible"),
-        (MetaTensor(torch.zeros(1, 2, 8, 8, 8), affine=affine() * float("nan")), "finite"),
-    ],
-)
-def test_bad_inputs_are_named(inputs: Tensor, message: str) -> None:
-    with pytest.raises(BadCaseError, match=message):
-        SliceVolumeInferer(in_channels=2)(inputs, SmallNet(in_channels=2))
-
-
-@pytest.mark.parametrize(
-    ("mm", "message"),
-    [(1500.0, r"cover 1.2e\+04 x 1.2e\+04 mm.*8000.*fix: .*in mm"), (0.0015, "cover 0.012 x 0.012 mm.*0, 0")],
-)
-def test_header_in_micrometres_or_metres_is_a_bad_case(network: nn.Module, mm: float, message: str) -> None:
-    """Instead of filling the memory with 64 million pixels a slice, or an empty mask of a slice in one pixel."""
-    inputs = MetaTensor(torch.zeros(1, 1, 8, 8, 2), affine=affine((mm, mm, mm)))
-    with pytest.raises(BadCaseError, match=message):
-        SliceVolumeInferer(pixdim=(1.5, 1.5))(inputs, network)
-
-
-def test_batch_of_different_geometry_is_refused(network: nn.Module) -> None:
-    two = MetaTensor(torch.zeros(2, 1, 8, 8, 8), affine=torch.stack([affine(), affine((1, 2, 1))]))
-    SliceVolumeInferer()(two, network)  # the same axis: fine
-    with pytest.raises(BadCaseError, match="in-plane spacing differs"):
-        SliceVolumeInferer(pixdim=(1, 1))(two, network)
-    two.affine[1] = affine()[[0, 2, 1, 3]]
-    with pytest.raises(BadCaseError, match="axial axis differs"):
-        SliceVolumeInferer()(two, network)
-
-
-class Stages(NamedTuple):
-    foreground: list[Tensor]
-    background: list[Tensor]
-
-
-@pytest.mark.parametrize(
-    ("network", "message"),
-    [
-        (lambda x: Stages([x], [x]), "Stages.*network.eval()"),
-        (lambda x: x[..., ::2], "input's size"),
-        (lambda x: x.expand(-1, 300, -1, -1), "300"),
-    ],
-)
-def test_networks_that_do_not_fit_are_named(network: Any, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        SliceVolumeInferer()(volume(1, 1, 8, 8, 2), network)
