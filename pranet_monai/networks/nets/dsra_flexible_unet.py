@@ -25,6 +25,7 @@ class DSRAFlexibleUNet(SegmentationNet):
         decoder_channels: channels of the decoder's levels, coarse → fine.
         dsra: DSRA head; else one 1×1 classifier per level, the finest of which gives the result.
         gain: DSRA's gain.
+        head_norm: batch norm after DSRA's classifiers; False gives them a bias instead.
 
     Raises:
         ValueError: FlexibleUNet doesn't know the backbone.
@@ -39,6 +40,7 @@ class DSRAFlexibleUNet(SegmentationNet):
         decoder_channels: Sequence[int] = (256, 128, 64, 32, 16),
         dsra: bool = True,
         gain: str = "softmax",
+        head_norm: bool = True,
     ) -> None:
         super().__init__(in_channels, out_channels, rule="sum" if dsra else "finest")
         unet = FlexibleUNet(in_channels, out_channels, backbone, pretrained, tuple(decoder_channels))
@@ -47,7 +49,8 @@ class DSRAFlexibleUNet(SegmentationNet):
         self.blocks = unet.decoder.blocks
         self.skips: int = unet.skip_connect
         channels = list(decoder_channels[: len(self.blocks)])
-        self.head = DSRAHead(channels, out_channels, gain) if dsra else StageHead(channels, out_channels)
+        head = DSRAHead(channels, out_channels, gain, norm=head_norm) if dsra else StageHead(channels, out_channels)
+        self.head = head
 
     def stage_maps(self, x: Tensor) -> Tuple[List[Tensor], List[Tensor]]:
         """Logits per level of the decoder."""

@@ -30,6 +30,8 @@ class EMCADNet(EncoderDecoderNet):
         lgag_kernel_size: kernel of the attention gates.
         act: activation in the decoder's multi-scale blocks.
         gain: DSRA's gain, see :func:`~pranet_monai.networks.blocks.dsra.dsra_gain`.
+        head_norm: batch norm after DSRA's classifiers, as published; False gives them a bias instead, as MIST's have
+            and those of a network without DSRA.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class EMCADNet(EncoderDecoderNet):
         lgag_kernel_size: int = 3,
         act: str = "relu6",
         gain: str = "softmax",
+        head_norm: bool = True,
     ) -> None:
         encoder = create_backbone(backbone, pretrained)
         decoder = EMCADDecoder(
             encoder.channels, kernel_sizes, expansion_factor, dw_parallel, add, lgag_kernel_size, act
         )
-        head = DSRAHead(decoder.channels, out_channels, gain) if dsra else StageHead(decoder.channels, out_channels)
+        channels = decoder.channels
+        head = DSRAHead(channels, out_channels, gain, norm=head_norm) if dsra else StageHead(channels, out_channels)
         rule = "sum" if dsra else "finest"
         super().__init__(in_channels, out_channels, encoder, decoder, head, rule, encoder.divisor)

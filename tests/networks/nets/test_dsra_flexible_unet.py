@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from pranet_monai.networks.nets import DSRAFlexibleUNet
+import pytest
+from torch import nn
+
+from pranet_monai.networks.nets import DSRAFlexibleUNet, EMCADNet
 from tests.networks.base import NetworkContract
 
 
@@ -18,3 +21,11 @@ class TestDSRAFlexibleUNetWithoutDSRA(NetworkContract):
     stages = 5
     final = "finest"
     has_background = False
+
+
+@pytest.mark.parametrize(("network", "stages"), [(DSRAFlexibleUNet, 5), (EMCADNet, 4)])
+def test_head_norm_false_gives_the_classifiers_biases(network: type, stages: int) -> None:
+    normed, biased = (network(1, 3, backbone="resnet18", head_norm=norm).head for norm in (True, False))
+    assert [sum(isinstance(m, nn.BatchNorm2d) for m in head.modules()) for head in (normed, biased)] == [2 * stages, 0]
+    biases = [parameter for name, parameter in biased.named_parameters() if name.endswith("bias")]
+    assert [tuple(bias.shape) for bias in biases] == [(3,)] * 2 * stages
