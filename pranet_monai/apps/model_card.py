@@ -16,14 +16,13 @@ __all__ = ["eval_metrics", "fill_scores", "large_files", "scores_table"]
 SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
 COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
 PHOTOGRAPH_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
-STATED = ("dice", "hd95_mm", "iou")  # in the metadata, the first two that a summary has
 WEIGHTS = Path("models/model.pt")
 SUMMARY = Path("docs/validation/summary.json")
 
 
 def scores_table(summary: dict[str, Any]) -> str:
     """A Markdown table of an evaluation's ``summary.json``: mean ± sd and the 95 % interval of the mean, per organ."""
-    columns = COLUMNS if "hd95_mm" in summary["overall"] else PHOTOGRAPH_COLUMNS
+    columns = _columns(summary)
     header = ["organ", *(title for title, _ in columns.values()), "cases", "missed", "false"]
     rows = list(summary["organs"].items())
     if len(rows) > 1:
@@ -67,7 +66,7 @@ def eval_metrics(folder: Path) -> dict[str, float]:
     return {
         f"{metric}_{name}": round(scores[metric]["mean"], 4)
         for name, scores in [("mean", summary["overall"]), *summary["organs"].items()]
-        for metric in [name for name in STATED if name in scores][:2]
+        for metric in list(_columns(summary))[:2]
         if scores[metric]["mean"] is not None
     }
 
@@ -82,6 +81,11 @@ def large_files(folder: Path) -> dict[str, Any] | None:
 
 def _read_summary(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _columns(summary: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    """Metrics worth stating, the most telling first, with their titles and digits; a photograph has no millimetres."""
+    return COLUMNS if "hd95_mm" in summary["overall"] else PHOTOGRAPH_COLUMNS
 
 
 def _spread(statistics: dict[str, Any], digits: int) -> str:

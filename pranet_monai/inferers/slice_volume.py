@@ -150,7 +150,7 @@ class SliceVolumeInferer(Inferer):
             raise UsageError(f"resize={self.resize!r} needs roi_size and excludes pixdim={self.pixdim}")
         if (self.sw_batch_size is not None and self.sw_batch_size < 1) or not 0 <= self.overlap < 1:
             raise UsageError(f"sw_batch_size={self.sw_batch_size} must be 1 or more, overlap={self.overlap} in [0, 1)")
-        neighbours(self.adjacent_slices, 1)
+        neighbours(self.adjacent_slices, 1)  # refuses a negative number
         if any(axes not in _MIRRORINGS for axes in self.tta):
             raise UsageError(f"tta={self.tta} must list mirrorings, of {list(map(list, _MIRRORINGS))}")
 

@@ -3,7 +3,7 @@
 Attention for Medical Image Segmentation", 2025, equations 1–3), as a head that any decoder can carry.
 """
 
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pranet_monai.networks.blocks.convolution import conv_bn
 
-__all__ = ["DSRAHead", "DSRA_GAINS", "StageHead", "dsra_gain", "resize"]
+__all__ = ["DSRAHead", "DSRA_GAINS", "StageHead", "dsra_gain", "resize", "segmentation_head"]
 
 DSRA_GAINS = ("softmax", "sigmoid", "difference", "none")
 
@@ -133,3 +133,8 @@ class DSRAHead(nn.Module):
             foregrounds.append(foreground)
             backgrounds.append(background)
         return foregrounds, backgrounds
+
+
+def segmentation_head(in_channels: Sequence[int], out_channels: int, dsra: bool, **options: Any) -> nn.Module:
+    """A :class:`DSRAHead` with these options, or without DSRA a :class:`StageHead`, which has none."""
+    return DSRAHead(in_channels, out_channels, **options) if dsra else StageHead(in_channels, out_channels)

@@ -6,7 +6,7 @@ from typing import List, Sequence, Tuple
 from monai.networks.nets import FlexibleUNet
 from torch import Tensor, nn
 
-from pranet_monai.networks.blocks.dsra import DSRAHead, StageHead
+from pranet_monai.networks.blocks.dsra import segmentation_head
 from pranet_monai.networks.nets.base import SegmentationNet
 
 __all__ = ["DSRAFlexibleUNet"]
@@ -49,8 +49,7 @@ class DSRAFlexibleUNet(SegmentationNet):
         self.blocks = unet.decoder.blocks
         self.skips: int = unet.skip_connect
         channels = list(decoder_channels[: len(self.blocks)])
-        head = DSRAHead(channels, out_channels, gain, norm=head_norm) if dsra else StageHead(channels, out_channels)
-        self.head = head
+        self.head = segmentation_head(channels, out_channels, dsra, gain=gain, norm=head_norm)
 
     def stage_maps(self, x: Tensor) -> Tuple[List[Tensor], List[Tensor]]:
         """Logits per level of the decoder."""

@@ -4,7 +4,7 @@
 from typing import Sequence, Union
 
 from pranet_monai.networks.backbones import create_backbone
-from pranet_monai.networks.blocks.dsra import DSRAHead, StageHead
+from pranet_monai.networks.blocks.dsra import segmentation_head
 from pranet_monai.networks.decoders.emcad import EMCADDecoder
 from pranet_monai.networks.nets.base import EncoderDecoderNet
 
@@ -54,7 +54,6 @@ class EMCADNet(EncoderDecoderNet):
         decoder = EMCADDecoder(
             encoder.channels, kernel_sizes, expansion_factor, dw_parallel, add, lgag_kernel_size, act
         )
-        channels = decoder.channels
-        head = DSRAHead(channels, out_channels, gain, norm=head_norm) if dsra else StageHead(channels, out_channels)
+        head = segmentation_head(decoder.channels, out_channels, dsra, gain=gain, norm=head_norm)
         rule = "sum" if dsra else "finest"
         super().__init__(in_channels, out_channels, encoder, decoder, head, rule, encoder.divisor)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pranet_monai.networks.backbones import create_backbone
-from pranet_monai.networks.blocks.dsra import DSRAHead, StageHead, resize
+from pranet_monai.networks.blocks.dsra import resize, segmentation_head
 from pranet_monai.networks.decoders.cascade import CascadeDecoder
 from pranet_monai.networks.nets.base import SegmentationNet
 
@@ -62,7 +62,7 @@ class MERIT(SegmentationNet):
         self.backbone2 = second
         self.decoder = CascadeDecoder(first.channels, aggregation)
         channels = self.decoder.channels
-        self.head = DSRAHead(channels, out_channels, gain) if dsra else StageHead(channels, out_channels)
+        self.head = segmentation_head(channels, out_channels, dsra, gain=gain)
         self.gate = nn.Conv2d(channels[-1], 1, 1) if mode == "cascaded" else None
 
     def stage_maps(self, x: Tensor) -> Tuple[List[Tensor], List[Tensor]]:

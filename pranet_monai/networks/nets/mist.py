@@ -4,7 +4,7 @@
 from typing import Union
 
 from pranet_monai.networks.backbones import create_backbone
-from pranet_monai.networks.blocks.dsra import DSRAHead, StageHead
+from pranet_monai.networks.blocks.dsra import segmentation_head
 from pranet_monai.networks.decoders.mist import CAMDecoder
 from pranet_monai.networks.nets.base import EncoderDecoderNet
 
@@ -37,9 +37,5 @@ class MIST(EncoderDecoderNet):
     ) -> None:
         encoder = create_backbone(backbone, pretrained)
         decoder = CAMDecoder(encoder.channels)
-        head = (
-            DSRAHead(decoder.channels, out_channels, gain, kernel_sizes=[1, 1, 1, 1], norm=False)
-            if dsra
-            else StageHead(decoder.channels, out_channels)
-        )
+        head = segmentation_head(decoder.channels, out_channels, dsra, gain=gain, kernel_sizes=[1, 1, 1, 1], norm=False)
         super().__init__(in_channels, out_channels, encoder, decoder, head, rule="sum", divisor=encoder.divisor)
