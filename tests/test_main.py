@@ -1,28 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: known commands, instant help, exit codes."""
+"""The command line: known commands, instant help that ends with an example, completion, exit codes."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
 
-from pranet_monai.__main__ import COMMANDS, main
+from pranet_monai.__main__ import main
+from pranet_monai.commands import COMMANDS, names
+from pranet_monai.data.datasets import DATA_SETS
+from pranet_monai.metrics import HIGHER_IS_BETTER
+from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM
+
+HEAVY = ("torch", "monai", "nibabel", "pandas", "scipy", "matplotlib")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_listed_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_what_the_command_does_and_ends_with_an_example(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     assert end.value.code == 0
-    assert COMMANDS[name][1].split()[0].capitalize() in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    about = import_module(f"pranet_monai.commands.{name.replace('-', '_')}")
+    assert about.SUMMARY.split()[0].capitalize() in shown
+    example = shown.splitlines()[-1].strip()
+    assert example == about.EXAMPLE and example.startswith(f"pranet-monai {name}")
 
 
-@pytest.mark.parametrize("module", [module for module, _ in COMMANDS.values()])
-def test_every_listed_command_has_a_module(module: str) -> None:
-    assert find_spec(f"pranet_monai.apps.{module}")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_example_is_a_right_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser takes it; the command itself isn't run."""
+    module = import_module(f"pranet_monai.apps.{name.replace('-', '_')}")
+    monkeypatch.setattr(module, "run", lambda args: 0)
+    example = import_module(f"pranet_monai.commands.{name.replace('-', '_')}").EXAMPLE
+    assert main(shlex.split(example)[1:]) == 0
+
+
+def test_every_module_of_a_command_is_listed() -> None:
+    for package in ("commands", "apps"):
+        assert all(find_spec(f"pranet_monai.{package}.{name.replace('-', '_')}") for name in COMMANDS)
 
 
 def test_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,12 +63,42 @@ def test_no_command_is_wrong_use() -> None:
     assert end.value.code == 2
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy() -> None:
+    """One process asks for every help text, and for the version."""
     code = (
-        "import sys; sys.argv = ['x', '--help']\n"
+        "import contextlib, io, sys\n"
         "from pranet_monai.__main__ import main\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        "print([name for name in ('torch', 'monai', 'numpy', 'matplotlib') if name in sys.modules])"
+        "from pranet_monai.commands import COMMANDS\n"
+        "calls = [['--help'], ['--version'], *([name, '--help'] for name in COMMANDS)]\n"
+        "for call in calls:\n"
+        "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "        main(call)\n"
+        f"print(len(calls), [name for name in {HEAVY} if name in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.splitlines()[-1] == "[]"
+    assert printed == f"{len(COMMANDS) + 2} []\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pranet-monai evalu", {"evaluate"}),
+        ("pranet-monai evaluate --hd95 ", {"pooled", "max"}),
+        ("pranet-monai evaluate --label-map hipp", {"hippocampus", "hippocampus_whole"}),
+        ("pranet-monai check-data am", {"amos"}),
+    ],
+)
+def test_the_shell_completes(line: str, expected: set[str]) -> None:
+    """What a shell does that was told of the command by argcomplete."""
+    asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": "/dev/stdout", "_ARGCOMPLETE_IFS": "\n"}
+    asked |= {"COMP_LINE": line, "COMP_POINT": str(len(line))}
+    command = [sys.executable, "-m", "pranet_monai"]
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, timeout=60)
+    assert {word.strip() for word in done.stdout.splitlines()} == expected, done.stderr
+
+
+def test_names_in_help_texts_are_those_of_the_tables() -> None:
+    """A new data set: add its name to pranet_monai/commands/names.py."""
+    assert tuple(DATA_SETS) == names.DATA_SETS
+    assert tuple(HIGHER_IS_BETTER) == names.METRICS
+    assert names.TOLERANCE_MM == DEFAULT_TOLERANCE_MM

@@ -53,7 +53,7 @@ def test_named_files_exist(document: str) -> None:
 
 
 def test_commands_exist() -> None:
-    named = set(re.findall(r"python -m pranet_monai ([\w-]+)", README))
+    named = set(re.findall(r"pranet-monai ([a-z-]+)", README))
     assert named <= set(COMMANDS)
 
 
@@ -62,7 +62,7 @@ def test_help_of_every_command(command: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
-    assert "usage: python -m pranet_monai" in capsys.readouterr().out
+    assert f"usage: pranet-monai {command}" in capsys.readouterr().out
 
 
 def test_options_are_in_the_config() -> None:
@@ -88,7 +88,7 @@ def test_main_command(tmp_path: Path) -> None:
     assert len(commands) == 2
     for parts in commands:
         parts = [str(tmp_path / part) if part in ("sample", "results") else part for part in parts]
-        parts[0] = sys.executable
+        parts[:1] = {"python": [sys.executable], "pranet-monai": [sys.executable, "-m", "pranet_monai"]}[parts[0]]
         done = subprocess.run(parts, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "results" / "report" / "index.html").is_file()

@@ -29,7 +29,7 @@ from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files
 from pranet_monai.data.labels import LABEL_MAPS, get_label_map
 from pranet_monai.errors import UsageError
 
-__all__ = ["add_arguments", "build_bundle", "find_bundles", "run"]
+__all__ = ["build_bundle", "find_bundles", "run"]
 
 BUNDLES = Path("bundles")  # where commands look for bundles, from the folder they are called in
 SHARED = "_shared"
@@ -141,16 +141,10 @@ def find_bundles(root: Path) -> list[Path]:
     return folders
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``build-bundles``."""
-    parser.add_argument("root", nargs="?", type=Path, default=BUNDLES, help="folder of bundles (%(default)s)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not up to date")
-
-
 def run(args: argparse.Namespace) -> int:
     """Builds or checks all bundles; 0 when all is up to date (afterwards), 1 when ``--check`` found a difference."""
     stale = []
-    for folder in find_bundles(args.root):
+    for folder in find_bundles(args.root or BUNDLES):
         for path, text in build_bundle(folder).items():
             if path.is_file() and path.read_text(encoding="utf-8") == text:
                 continue

@@ -20,7 +20,6 @@ from pranet_monai.engines.weights import load_weights
 from pranet_monai.errors import UsageError
 
 __all__ = [
-    "add_arguments",
     "bundle_folder",
     "bundle_network",
     "mean_weights",
@@ -28,16 +27,6 @@ __all__ = [
     "run",
     "save_weights",
 ]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``bundle-weights``."""
-    parser.add_argument(
-        "weights", type=Path, nargs="+", metavar="FILE",
-        help="what a training left, such as model_trained.pt; of several, trained from the same start, their mean",
-    )  # fmt: skip
-    parser.add_argument("--bundle", type=Path, required=True, help="bundle (folder, or its name in bundles)")
-    parser.add_argument("--half", action="store_true", help="16 bit numbers: half the size, loaded back to 32 bit")
 
 
 def run(args: argparse.Namespace) -> int:

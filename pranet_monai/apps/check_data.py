@@ -17,12 +17,12 @@ from monai.data import MetaTensor
 from nibabel.affines import voxel_sizes
 from tqdm import tqdm
 
-from pranet_monai.data.datasets import DATA_SETS, FoundCases, find_data_set, get_data_set
+from pranet_monai.data.datasets import FoundCases, find_data_set, get_data_set
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.data.splits import load_split_parts
 from pranet_monai.errors import BadCaseError, UsageError
 
-__all__ = ["DataCheck", "add_arguments", "check_data", "run"]
+__all__ = ["DataCheck", "check_data", "run"]
 
 OUTLIER = 3.0
 """A voxel edge that is this many times longer or shorter than the data set's median is worth a look."""
@@ -231,14 +231,6 @@ def how_to_get(name: str) -> list[str]:
         f"licence: {data_set.licence}",
         *(f"layout: {layout.example}" for layout in data_set.layouts),
     ]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``check-data``."""
-    parser.add_argument("dataset", choices=DATA_SETS, metavar="DATASET", help=f"one of {', '.join(DATA_SETS)}")
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="left out: says how to get the data")
-    parser.add_argument("--split", metavar="NAME", help="whose patients must be there: a known split or a .json file")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from pranet_monai.reports.measures import METRICS, Measure, plain_name
 from pranet_monai.reports.tables import write_csv, write_json
 from pranet_monai.reports.text import align
 
-__all__ = ["add_arguments", "compare", "run"]
+__all__ = ["compare", "run"]
 
 COLUMNS = [
     *("metric", "organ", "n", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high", "p_wilcoxon"),
@@ -135,16 +135,6 @@ def _test(metric: str, organ: str, first: np.ndarray, second: np.ndarray) -> dic
     p_value = float(wilcoxon(b - a).pvalue) if gain.any() else 1.0
     row |= {"mean_a": float(a.mean()), "mean_b": float(b.mean()), "difference": float((b - a).mean())}
     return row | {"ci95_low": low, "ci95_high": high, "p_wilcoxon": p_value}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``compare``."""
-    parser.add_argument("a", type=Path, metavar="A", help="metrics.csv, or folder of a report")
-    parser.add_argument("b", type=Path, metavar="B", help="the same of the other evaluation")
-    parser.add_argument(
-        "--metrics", nargs="+", choices=tuple(HIGHER_IS_BETTER), default=["dice", "hd95_mm"], help="which to print"
-    )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="write comparison.csv and comparison.json there")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from monai.utils import MetaKeys
 from tqdm import tqdm
 
 from pranet_monai.apps.mask_pairs import find_mask_pairs, match_by_name, named_volumes
-from pranet_monai.data.labels import LABEL_MAPS, LabelMap, LabelNumbers, get_label_map
+from pranet_monai.data.labels import LabelMap, LabelNumbers, get_label_map
 from pranet_monai.data.references import read_reference
 from pranet_monai.errors import BadCaseError
 from pranet_monai.metrics.masks import MissedPolicy
@@ -25,7 +25,7 @@ from pranet_monai.reports import RunReport
 from pranet_monai.reports.text import results_table
 from pranet_monai.transforms.load import FRAMES, read_volume
 
-__all__ = ["add_arguments", "evaluate", "run"]
+__all__ = ["evaluate", "run"]
 
 GRID_TOLERANCE_MM = 0.05  # headers round differently
 
@@ -135,36 +135,6 @@ def _image(path: Path, mask: MetaTensor) -> np.ndarray | None:
         file=sys.stderr,
     )
     return None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``evaluate``."""
-    parser.add_argument("--predictions", type=Path, required=True, metavar="DIR", help="masks to judge")
-    parser.add_argument("--labels", type=Path, required=True, metavar="DIR", help="expert masks of the same names")
-    parser.add_argument("--label-map", required=True, metavar="NAME", help=f"one of {', '.join(LABEL_MAPS)}")
-    parser.add_argument(
-        "--label-numbers", choices=("raw", "classes"), default="raw",
-        help="what the labels hold: the data set's own numbers (%(default)s), or class numbers of the map already",
-    )  # fmt: skip
-    parser.add_argument(
-        "--prediction-numbers", choices=("classes", "raw"), default="classes",
-        help="what the masks to judge hold (%(default)s); only maps that renumber, such as synapse8, tell them apart",
-    )  # fmt: skip
-    parser.add_argument("--images", type=Path, metavar="DIR", help="images to draw the masks on")
-    parser.add_argument(
-        "--output", type=Path, default=Path("evaluation"), metavar="DIR", help="gets report/ (%(default)s)"
-    )
-    parser.add_argument("--hd95", choices=("pooled", "max"), default="pooled", help="definition of HD95 (%(default)s)")
-    parser.add_argument(
-        "--tolerance-mm", type=float, default=DEFAULT_TOLERANCE_MM, metavar="MM", help="of NSD (%(default)s)"
-    )
-    parser.add_argument(
-        "--missed", choices=("diagonal", "inf", "nan"), default="diagonal",
-        help="distance of an organ that only one mask holds (%(default)s of the volume)",
-    )  # fmt: skip
-    parser.add_argument("--protocol", choices=("paper",), help="print the papers' numbers as well")
-    parser.add_argument("--no-previews", action="store_true", help="draw no pictures")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from pranet_monai.errors import UsageError
 from pranet_monai.networks.checkpoints import LoadReport, load_official_checkpoint
 from pranet_monai.networks.identify import CheckpointIdentity, identify_checkpoint
 
-__all__ = ["add_arguments", "import_checkpoint", "run"]
+__all__ = ["import_checkpoint", "run"]
 
 
 def import_checkpoint(
@@ -40,14 +40,6 @@ def import_checkpoint(
     if output:
         save_weights(network.state_dict(), Path(output))
     return identity, report, Path(output) if output else None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``import-checkpoint``."""
-    parser.add_argument("checkpoint", type=Path, metavar="FILE", help="the authors' checkpoint, such as RES-V2.pth")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--bundle", type=Path, help="bundle (folder, or its name in bundles) that gets the weights")
-    target.add_argument("--output", type=Path, help="file for the weights under our names")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from pranet_monai.networks.backbones import BACKBONES, BackboneRecord, TimmBackb
 from pranet_monai.networks.nets import NETWORKS
 from pranet_monai.networks.published import PUBLISHED, PublishedNetwork
 
-__all__ = ["add_arguments", "describe_networks", "run"]
+__all__ = ["describe_networks", "run"]
 
 IMAGE_SIZE = 224  # of the backbones without a size of their own
 
@@ -31,12 +31,6 @@ def describe_networks() -> dict[str, list[dict[str, Any]]]:
         "networks": [_network(entry) for entry in PUBLISHED],
         "backbones": [_backbone(BACKBONES[name]) for name in BACKBONES.names],
     }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``info``."""
-    parser.add_argument("topic", choices=["networks"], help="what to list")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def run(args: argparse.Namespace) -> int:

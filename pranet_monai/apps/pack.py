@@ -14,7 +14,7 @@ import pranet_monai
 from pranet_monai.errors import UsageError
 from pranet_monai.reports.tables import write_atomically
 
-__all__ = ["add_arguments", "pack_bundle", "run"]
+__all__ = ["pack_bundle", "run"]
 
 PACKAGE = Path(pranet_monai.__file__).parent
 # what running a bundle leaves in its folder, and what only serves to make it
@@ -55,12 +55,6 @@ def pack_bundle(folder: Path, output_dir: Path) -> Path:
     target = output_dir / f"{folder.name}_v{version}.zip"
     write_atomically(target, buffer.getvalue())
     return target
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``pack``."""
-    parser.add_argument("bundle", type=Path, help="folder of the bundle, such as bundles/acdc_emcad_dsra_segmentation")
-    parser.add_argument("--output-dir", type=Path, default=Path("."), help="folder for the zip file (here)")
 
 
 def run(args: argparse.Namespace) -> int:

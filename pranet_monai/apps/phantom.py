@@ -4,19 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pranet_monai.data.phantom import write_phantom
 from pranet_monai.errors import UsageError
 
-__all__ = ["add_arguments", "run"]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``phantom``."""
-    parser.add_argument("folder", type=Path, help="gets imagesTr/ and labelsTr/")
-    parser.add_argument("--patients", type=int, default=2, metavar="N", help="each with two volumes (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="other numbers are other patients (%(default)s)")
+__all__ = ["run"]
 
 
 def run(args: argparse.Namespace) -> int:

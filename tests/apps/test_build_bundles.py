@@ -48,9 +48,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def _run(root: Path, *options: str) -> int:
-    parser = argparse.ArgumentParser()
-    build_bundles.add_arguments(parser)
-    return build_bundles.run(parser.parse_args([str(root), *options]))
+    return build_bundles.run(argparse.Namespace(root=root, check="--check" in options))
 
 
 def _set(root: Path, old: str, new: str, name: str = "tiny_segmentation/bundle.yaml") -> None:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import argparse
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from pranet_monai.__main__ import main
 from pranet_monai.apps import pack
 from pranet_monai.errors import UsageError
 
@@ -50,9 +50,7 @@ def test_not_a_bundle(tmp_path: Path) -> None:
 
 
 def test_command_says_that_weights_are_missing(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    pack.add_arguments(parser)
-    assert pack.run(parser.parse_args([str(bundle), "--output-dir", str(bundle.parent)])) == 0
+    assert main(["pack", str(bundle), "--output-dir", str(bundle.parent)]) == 0
     said = capsys.readouterr().out
     assert "tiny_segmentation_v1.2.3.zip" in said
     assert "holds no weights" in said

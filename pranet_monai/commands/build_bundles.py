@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``build-bundles`` asks for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
+
+SUMMARY = "write the bundles' configs from their fragments"
+EXAMPLE = "pranet-monai build-bundles --check"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``build-bundles``."""
+    parser.add_argument("root", nargs="?", type=Path, metavar="FOLDER", help="of the bundles (bundles)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not up to date")

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``bundle-weights`` asks for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
+
+SUMMARY = "put trained weights into a bundle, checked and with their hash"
+EXAMPLE = "pranet-monai bundle-weights runs/model_trained.pt --bundle acdc_emcad_dsra_segmentation"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``bundle-weights``."""
+    parser.add_argument(
+        "weights", type=Path, nargs="+", metavar="FILE",
+        help="what a training left, such as model_trained.pt; of several, trained from the same start, their mean",
+    )  # fmt: skip
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle (folder, or its name in bundles)")
+    parser.add_argument("--half", action="store_true", help="16 bit numbers: half the size, loaded back to 32 bit")

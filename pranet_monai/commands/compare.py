@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``compare`` asks for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pranet_monai.commands.names import METRICS
+
+__all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
+
+SUMMARY = "test whether two evaluations of the same cases differ"
+EXAMPLE = "pranet-monai compare judged other"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``compare``."""
+    parser.add_argument("a", type=Path, metavar="A", help="metrics.csv, or folder of a report")
+    parser.add_argument("b", type=Path, metavar="B", help="the same of the other evaluation")
+    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["dice", "hd95_mm"], help="which to print")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="write comparison.csv and comparison.json there")
