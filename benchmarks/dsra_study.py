@@ -27,7 +27,7 @@ from monai.bundle import ConfigWorkflow
 from scipy import stats
 from tqdm import tqdm
 
-from pranet_monai.reports.tables import write_atomically
+from pranet_monai.storage.tables import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY = Path(__file__).with_suffix(".yaml")

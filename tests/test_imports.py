@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +18,8 @@ NETWORK_PARTS = {"networks.blocks", "networks.backbones", "networks.decoders", "
 
 # layer -> the layers it may import from, beside itself and the error kinds
 ALLOWED: dict[str, set[str]] = {
-    "atomic": set(),
     "errors": set(),
+    "storage": set(),
     "networks.table": set(),
     "networks.blocks": set(),
     "networks.backbones": {"networks.blocks", "networks.table"},
@@ -26,11 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "networks": NETWORK_PARTS,
     "losses": set(),
     "inferers": {"transforms"},
-    "transforms": set(),
-    "data": {"transforms"},
+    "transforms": {"storage"},
+    "data": {"storage", "transforms"},
     "metrics": {"data"},
-    "reports": {"data", "metrics"},
-    "engines": {"data", "inferers", "losses", "metrics", "reports", "transforms"},
+    "reports": {"data", "metrics", "storage"},
+    "engines": {"data", "inferers", "losses", "metrics", "reports", "storage", "transforms"},
 }
 ALLOWED["apps"] = set(ALLOWED)
 # read whenever somebody asks for help: tests/test_main.py holds that they load nothing heavy
@@ -75,10 +77,26 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 def test_imports_run_one_way(path: Path) -> None:
     own = layer_of(module_name(path)) if path != ROOT / "__init__.py" else ""
     assert not own or own in ALLOWED, f"{own}: new sub-package; add its row to ALLOWED"
-    allowed = ALLOWED.get(own, set()) | {own, "atomic", "errors"}
+    allowed = ALLOWED.get(own, set()) | {own, "errors"}
     found = imported_modules(path)
     wrong = [f"{path}:{line}: {own} imports {name}" for line, name in found if layer_of(name) not in allowed]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        (("storage.atomic", "storage.hashing", "storage.tables"), {"matplotlib", "monai", "pandas", "torch"}),
+        (("engines.weights",), {"matplotlib", "monai", "pandas", "pranet_monai.reports"}),
+    ],
+    ids=["storage", "weights"],
+)
+def test_ground_floor_is_light(modules: tuple[str, ...], heavy: set[str]) -> None:
+    """Who only hashes, writes or loads weights doesn't wait for pictures, tables or MONAI."""
+    imports = "\n".join(f"import pranet_monai.{module}" for module in modules)
+    code = f"{imports}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert not heavy & set(done.stdout.split())
 
 
 def test_table_has_no_cycle() -> None:

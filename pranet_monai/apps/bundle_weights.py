@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from pranet_monai.apps.build_bundles import BUNDLES
 from pranet_monai.apps.model_card import WEIGHTS, large_files
-from pranet_monai.atomic import written_whole
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.errors import UsageError
+from pranet_monai.storage.atomic import written_whole
 
 __all__ = [
     "bundle_folder",

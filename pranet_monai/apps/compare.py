@@ -17,8 +17,8 @@ from pranet_monai.errors import UsageError
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.summary import bootstrap_interval
 from pranet_monai.reports.measures import METRICS, Measure, plain_name
-from pranet_monai.reports.tables import write_csv, write_json
 from pranet_monai.reports.text import align
+from pranet_monai.storage.tables import write_csv, write_json
 
 __all__ = ["compare", "run"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pranet_monai.errors import UsageError
-from pranet_monai.reports.run_info import weights_record
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["eval_metrics", "fill_scores", "large_files", "scores_table"]
 
@@ -75,7 +75,7 @@ def large_files(folder: Path) -> dict[str, Any] | None:
     """What ``large_files.yml`` says of a bundle's weights, or None where the bundle has none."""
     if not (folder / WEIGHTS).is_file():
         return None
-    digest = weights_record(folder / WEIGHTS)["sha256"]
+    digest = file_sha256(folder / WEIGHTS)
     return {"large_files": [{"path": WEIGHTS.as_posix(), "hash_val": digest, "hash_type": "sha256"}]}
 
 

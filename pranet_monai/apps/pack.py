@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pranet_monai
 from pranet_monai.errors import UsageError
-from pranet_monai.reports.tables import write_atomically
+from pranet_monai.storage.tables import write_atomically
 
 __all__ = ["pack_bundle", "run"]
 

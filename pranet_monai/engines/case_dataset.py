@@ -13,7 +13,7 @@ import nibabel as nib
 from monai.data import Dataset, ThreadDataLoader, list_data_collate
 
 from pranet_monai.errors import BadCaseError, UsageError
-from pranet_monai.reports.tables import read_csv
+from pranet_monai.storage.tables import read_csv
 from pranet_monai.transforms.files import check_gzip, is_nifti, is_photograph, mask_path, open_nifti
 from pranet_monai.transforms.label_table import read_label_table
 from pranet_monai.transforms.photograph import photograph_mask_is_whole

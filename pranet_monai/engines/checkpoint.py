@@ -12,8 +12,8 @@ import torch
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
 
-from pranet_monai.atomic import written_whole
 from pranet_monai.errors import UsageError
+from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["TrainingState", "unwrapped"]
 

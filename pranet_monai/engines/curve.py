@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from monai.handlers import from_engine
 
-from pranet_monai.reports.tables import write_atomically
+from pranet_monai.storage.tables import write_atomically
 
 __all__ = ["TrainingCurve"]
 

@@ -13,8 +13,8 @@ from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from monai.handlers import ValidationHandler
 
-from pranet_monai.atomic import written_whole
 from pranet_monai.engines.checkpoint import unwrapped
+from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["TrainedWeights", "Validation"]
 

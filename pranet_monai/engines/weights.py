@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import yaml
 from ignite.engine import Engine, Events
-from monai.bundle import ConfigParser
 
 from pranet_monai.errors import UsageError
-from pranet_monai.reports.run_info import weights_record
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["WeightsLoader", "find_weights", "load_weights", "start_from", "weights_to_start_from"]
 
@@ -175,7 +175,7 @@ def _published_hash(path: Path) -> str | None:
     listing = bundle / "large_files.yml"
     if not listing.is_file():
         return None
-    for entry in ConfigParser.load_config_file(listing).get("large_files") or []:
+    for entry in (yaml.safe_load(listing.read_text(encoding="utf-8")) or {}).get("large_files") or []:
         if (bundle / entry["path"]).resolve() == path.resolve() and entry.get("hash_type") == "sha256":
             return str(entry["hash_val"])
     return None
@@ -184,7 +184,7 @@ def _published_hash(path: Path) -> str | None:
 def _check_hash(path: Path, expected: str | None) -> None:
     if expected is None:
         return
-    found = weights_record(path)["sha256"]
+    found = file_sha256(path)
     if found != expected.lower():
         raise UsageError(
             f"{path}: found weights with SHA-256 {found}; allowed: {expected}, the published ones; fix: copy the file "

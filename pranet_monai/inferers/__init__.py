@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a network on 2D slices to labels of whole volumes."""
 
-from .slice_volume import SliceVolumeInferer
+from pranet_monai.inferers.slice_volume import SliceVolumeInferer
 
 __all__ = ["SliceVolumeInferer"]

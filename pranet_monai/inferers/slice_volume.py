@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.inferers.memory import RetreatingBatches
 from pranet_monai.transforms.slicing import (
     ANATOMICAL_AXES,
     THROUGH_PLANE,
@@ -25,8 +26,6 @@ from pranet_monai.transforms.slicing import (
     slicing_axis,
 )
 from pranet_monai.transforms.zoom import resize_planes, zoom_planes
-
-from .memory import RetreatingBatches
 
 __all__ = ["SliceVolumeInferer"]
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from ..errors import BadCaseError
-from .masks import Mask, MissedPolicy, Spacing, as_spacing, missed_distance
-from .overlap import dice, iou
-from .surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
+from pranet_monai.errors import BadCaseError
+from pranet_monai.metrics.masks import Mask, MissedPolicy, Spacing, as_spacing, missed_distance
+from pranet_monai.metrics.overlap import dice, iou
+from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
 
 __all__ = ["HIGHER_IS_BETTER", "case_metrics"]
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from .masks import as_mask_pair
-from .overlap import dice, iou
-from .polyp import as_grey_map, saliency_metrics
-from .surface import SurfaceDistances
+from pranet_monai.metrics.masks import as_mask_pair
+from pranet_monai.metrics.overlap import dice, iou
+from pranet_monai.metrics.polyp import as_grey_map, saliency_metrics
+from pranet_monai.metrics.surface import SurfaceDistances
 
 __all__ = [
     "PAPER_POLYP_NOTE",

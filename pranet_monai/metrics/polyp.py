@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .masks import as_mask_pair, mask_status
-from .overlap import dice, iou
-from .saliency import s_measure, threshold_means, weighted_f
-from .summary import summarise
+from pranet_monai.metrics.masks import as_mask_pair, mask_status
+from pranet_monai.metrics.overlap import dice, iou
+from pranet_monai.metrics.saliency import s_measure, threshold_means, weighted_f
+from pranet_monai.metrics.summary import summarise
 
 __all__ = ["POLYP_METRICS", "polyp_metrics", "summarise_polyps"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .masks import Mask
+from pranet_monai.metrics.masks import Mask
 
 __all__ = ["THRESHOLDS", "s_measure", "threshold_means", "weighted_f"]
 

@@ -13,8 +13,8 @@ from monai.config import TensorOrList
 from monai.data import MetaTensor
 from monai.metrics import CumulativeIterationMetric
 
-from .masks import Status, check_option, mask_status
-from .surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
+from pranet_monai.metrics.masks import Status, check_option, mask_status
+from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
 
 __all__ = ["SegmentationDice", "SegmentationMetric", "SegmentationSurface"]
 

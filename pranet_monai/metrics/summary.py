@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .case import HIGHER_IS_BETTER
+from pranet_monai.metrics.case import HIGHER_IS_BETTER
 
 __all__ = ["bootstrap_interval", "summarise"]
 

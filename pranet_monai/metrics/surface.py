@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from .masks import (
+from pranet_monai.metrics.masks import (
     Mask,
     MissedPolicy,
     Spacing,

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from .photograph_report import PhotographReport
-from .previews import draw_preview
-from .run_info import environment, weights_record
-from .run_report import RunReport
+from pranet_monai.reports.photograph_report import PhotographReport
+from pranet_monai.reports.previews import draw_preview
+from pranet_monai.reports.run_info import environment, weights_record
+from pranet_monai.reports.run_report import RunReport
 
 __all__ = ["PhotographReport", "RunReport", "draw_preview", "environment", "weights_record"]

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..metrics.cardiac import cardiac_indices_of_volumes
-from .tables import Row
+from pranet_monai.metrics.cardiac import cardiac_indices_of_volumes
+from pranet_monai.storage.tables import Row
 
 __all__ = ["CARDIAC_COLUMNS", "ORGANS", "agreement", "cardiac_rows", "find_phases"]
 

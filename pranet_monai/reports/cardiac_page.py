@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from .cardiac import agreement
-from .case_table import picture
-from .markup import Markup, element, join
-from .measures import Measure
-from .shell import Section, page_shell, table
-from .tables import Row, write_atomically
+from pranet_monai.reports.cardiac import agreement
+from pranet_monai.reports.case_table import picture
+from pranet_monai.reports.markup import Markup, element, join
+from pranet_monai.reports.measures import Measure
+from pranet_monai.reports.shell import Section, page_shell, table
+from pranet_monai.storage.tables import Row, write_atomically
 
 __all__ = ["cardiac_section", "write_patient_pages"]
 

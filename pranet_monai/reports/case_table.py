@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from .markup import Markup, element, join
-from .measures import VOLUMES, Measure, Vocabulary, plain_name
-from .shell import Section
-from .tables import Row
+from pranet_monai.reports.markup import Markup, element, join
+from pranet_monai.reports.measures import VOLUMES, Measure, Vocabulary, plain_name
+from pranet_monai.reports.shell import Section
+from pranet_monai.storage.tables import Row
 
 __all__ = ["cases_section", "picture"]
 

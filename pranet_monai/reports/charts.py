@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from .markup import Markup, element, join
-from .measures import Measure, plain_name
+from pranet_monai.reports.markup import Markup, element, join
+from pranet_monai.reports.measures import Measure, plain_name
 
 __all__ = ["box_plot"]
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..metrics import HIGHER_IS_BETTER
+from pranet_monai.metrics import HIGHER_IS_BETTER
 
 __all__ = ["METRICS", "PAPER_METRICS", "PHOTOGRAPHS", "VOLUME", "VOLUMES", "Measure", "Vocabulary", "plain_name"]
 

@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cardiac_page import cardiac_section
-from .case_table import cases_section
-from .charts import box_plot
-from .markup import Markup, element, join
-from .measures import VOLUMES, Measure, Vocabulary, plain_name
-from .previews import organ_color
-from .result_tables import case_sizes, paper_section, results_section, sizes_section
-from .shell import Section, page_shell, table
-from .tables import Row, write_atomically
+from pranet_monai.reports.cardiac_page import cardiac_section
+from pranet_monai.reports.case_table import cases_section
+from pranet_monai.reports.charts import box_plot
+from pranet_monai.reports.markup import Markup, element, join
+from pranet_monai.reports.measures import VOLUMES, Measure, Vocabulary, plain_name
+from pranet_monai.reports.previews import organ_color
+from pranet_monai.reports.result_tables import case_sizes, paper_section, results_section, sizes_section
+from pranet_monai.reports.shell import Section, page_shell, table
+from pranet_monai.storage.tables import Row, write_atomically
 
 if TYPE_CHECKING:
-    from ..data.labels import LabelMap
+    from pranet_monai.data.labels import LabelMap
 
 __all__ = ["write_page"]
 

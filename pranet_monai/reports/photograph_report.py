@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..errors import BadCaseError
-from ..metrics import polyp_metrics, summarise, summarise_polyps
-from ..metrics.polyp import POLYP_METRICS
-from .measures import PHOTOGRAPHS
-from .run_report import RunReport
-from .tables import Row
+from pranet_monai.errors import BadCaseError
+from pranet_monai.metrics import polyp_metrics, summarise, summarise_polyps
+from pranet_monai.metrics.polyp import POLYP_METRICS
+from pranet_monai.reports.measures import PHOTOGRAPHS
+from pranet_monai.reports.run_report import RunReport
+from pranet_monai.storage.tables import Row
 
 __all__ = ["PhotographReport"]
 

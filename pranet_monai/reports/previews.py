@@ -19,10 +19,10 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 from scipy.ndimage import find_objects
 
-from .views import View
+from pranet_monai.reports.views import View
 
 if TYPE_CHECKING:
-    from ..data.labels import LabelMap
+    from pranet_monai.data.labels import LabelMap
 
 __all__ = ["draw_preview", "organ_color"]
 

@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .markup import Markup, element, join
-from .measures import PAPER_METRICS, Measure, Vocabulary
-from .shell import Section, organ_heading, table
-from .tables import Row
+from pranet_monai.reports.markup import Markup, element, join
+from pranet_monai.reports.measures import PAPER_METRICS, Measure, Vocabulary
+from pranet_monai.reports.shell import Section, organ_heading, table
+from pranet_monai.storage.tables import Row
 
 __all__ = ["case_sizes", "paper_section", "results_section", "sizes_section"]
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shlex
@@ -12,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from pranet_monai import __version__
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["environment", "weights_record"]
 
 LIBRARIES = ("torch", "monai", "timm", "pytorch-ignite", "numpy", "scipy", "nibabel", "matplotlib")
-BLOCK_BYTES = 1 << 20
 
 
 def environment() -> dict[str, Any]:
@@ -27,11 +26,7 @@ def environment() -> dict[str, Any]:
 
 def weights_record(path: str | Path) -> dict[str, str]:
     """Identify a weights file by its name and SHA-256."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-    return {"file": Path(path).name, "sha256": digest.hexdigest()}
+    return {"file": Path(path).name, "sha256": file_sha256(path)}
 
 
 def _versions() -> dict[str, str | None]:

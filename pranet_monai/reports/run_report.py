@@ -14,21 +14,21 @@ from typing import Any, Literal
 import nibabel as nib
 import numpy as np
 
-from ..data.labels import LabelMap, get_label_map
-from ..errors import UsageError
-from ..metrics import case_metrics, summarise
-from ..metrics.masks import MissedPolicy
-from ..metrics.paper import PAPER_VOLUME_NOTE, paper_case_metrics, summarise_paper
-from ..metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
-from .cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
-from .cardiac_page import write_patient_pages
-from .definitions import definitions
-from .measures import VOLUMES
-from .page import write_page
-from .previews import draw_preview
-from .run_info import environment, weights_record
-from .tables import CaseTable, Row, read_csv, write_atomically, write_csv, write_json
-from .views import voxel_sizes
+from pranet_monai.data.labels import LabelMap, get_label_map
+from pranet_monai.errors import UsageError
+from pranet_monai.metrics import case_metrics, summarise
+from pranet_monai.metrics.masks import MissedPolicy
+from pranet_monai.metrics.paper import PAPER_VOLUME_NOTE, paper_case_metrics, summarise_paper
+from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
+from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
+from pranet_monai.reports.cardiac_page import write_patient_pages
+from pranet_monai.reports.definitions import definitions
+from pranet_monai.reports.measures import VOLUMES
+from pranet_monai.reports.page import write_page
+from pranet_monai.reports.previews import draw_preview
+from pranet_monai.reports.run_info import environment, weights_record
+from pranet_monai.reports.views import voxel_sizes
+from pranet_monai.storage.tables import CaseTable, Row, read_csv, write_atomically, write_csv, write_json
 
 __all__ = ["RunReport"]
 

@@ -9,8 +9,8 @@ from importlib import resources
 from string import Template
 from typing import NamedTuple
 
-from .markup import Markup, element
-from .measures import plain_name
+from pranet_monai.reports.markup import Markup, element
+from pranet_monai.reports.measures import plain_name
 
 __all__ = ["Section", "organ_heading", "page_shell", "table"]
 

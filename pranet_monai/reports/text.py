@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .measures import METRICS, PAPER_METRICS, plain_name
+from pranet_monai.reports.measures import METRICS, PAPER_METRICS, plain_name
 
 __all__ = ["align", "results_table"]
 

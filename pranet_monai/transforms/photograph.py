@@ -15,8 +15,8 @@ from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey
 from PIL import Image, PngImagePlugin
 
-from pranet_monai.atomic import written_whole
 from pranet_monai.errors import BadCaseError
+from pranet_monai.storage.atomic import written_whole
 from pranet_monai.transforms.files import file_stem, mask_path, unreadable_is_a_bad_case
 
 __all__ = [

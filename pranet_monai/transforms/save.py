@@ -14,8 +14,8 @@ from monai.data import MetaTensor
 from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys
 
-from pranet_monai.atomic import written_whole
 from pranet_monai.errors import BadCaseError
+from pranet_monai.storage.atomic import written_whole
 from pranet_monai.transforms.files import is_nifti, mask_path, open_nifti, volume_stem
 from pranet_monai.transforms.label_table import label_table_extension, read_label_table
 from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE

@@ -17,7 +17,7 @@ from pranet_monai.data.labels import get_label_map
 from pranet_monai.metrics import summarise
 from pranet_monai.networks.nets import NETWORKS
 from pranet_monai.networks.published import PUBLISHED
-from pranet_monai.reports.tables import read_csv, strict_json
+from pranet_monai.storage.tables import read_csv, strict_json
 
 from .conftest import BUNDLES_TO_BUILD, ROOT, network_of, read_json, training_options
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pranet_monai.errors import BadCaseError
 from pranet_monai.reports import PhotographReport
-from pranet_monai.reports.tables import read_csv
+from pranet_monai.storage.tables import read_csv
 
 EXPERT = np.zeros((60, 100), np.uint8)
 EXPERT[5:25, 60:90] = 1

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pranet_monai import atomic
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.reports import RunReport
+from pranet_monai.storage import atomic
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])  # 0.02 ml per voxel
 SHAPE = (12, 12, 6)

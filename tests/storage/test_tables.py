@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pranet_monai.reports.tables import CaseTable, read_csv, strict_json, write_atomically, write_csv
+from pranet_monai.storage.tables import CaseTable, read_csv, strict_json, write_atomically, write_csv
 
 
 def test_values_come_back_as_they_were(tmp_path: Path) -> None:

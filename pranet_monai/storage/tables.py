@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..atomic import written_whole
+from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["CaseTable", "Row", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
 
