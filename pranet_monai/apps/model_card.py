@@ -23,14 +23,14 @@ SUMMARY = Path("docs/validation/summary.json")
 def scores_table(summary: dict[str, Any]) -> str:
     """A Markdown table of an evaluation's ``summary.json``: mean ± sd and the 95 % interval of the mean, per organ."""
     columns = _columns(summary)
-    header = ["organ", *(title for title, _ in columns.values()), "cases", "missed", "false"]
+    header = ["organ", *(title for title, _ in columns.values()), "cases", "missed", "false positive"]
     rows = list(summary["organs"].items())
     if len(rows) > 1:
         rows.append(("**mean of organs**", summary["overall"]))
     lines = [_row(header), _row(["---"] * len(header))]
     for name, scores in rows:
         cells = [_spread(scores[metric], digits) for metric, (_, digits) in columns.items()]
-        counts = [str(scores["n"]), str(scores["n_missed"]), str(scores["n_false"])]
+        counts = [str(scores["n"]), str(scores["n_missed"]), str(scores["n_false_positive"])]
         lines.append(_row([name.replace("_", " "), *cells, *counts]))
     return "\n".join(lines) + "\n"
 

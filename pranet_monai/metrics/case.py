@@ -52,9 +52,10 @@ def case_metrics(
 
     Returns:
         One row per organ: ``organ``, then with a reference ``dice``, ``iou``, ``hd95_mm``, ``assd_mm``, ``nsd``,
-        ``reference_volume_ml``, ``reference_voxels`` and ``status`` ("ok", "missed", "false" or "both_empty", in which
-        case the five metrics are NaN), and always ``volume_ml``, ``voxels`` and ``touches_border`` (the organ reaches
-        a face of the volume, so a part of it may lie outside; the faces of a single slice are its sides alone).
+        ``reference_volume_ml``, ``reference_voxels`` and ``status`` ("ok", "missed", "false_positive" or
+        "both_empty", in which case the five metrics are NaN), and always ``volume_ml``, ``voxels`` and
+        ``touches_border`` (the organ reaches a face of the volume, so a part of it may lie outside; the faces of a
+        single slice are its sides alone).
 
     Raises:
         BadCaseError: when the grids differ, or a volume holds labels outside ``labels``.

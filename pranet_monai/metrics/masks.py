@@ -26,7 +26,7 @@ __all__ = [
 Mask = NDArray[np.bool_]
 Spacing = Sequence[float] | NDArray[np.floating]
 MissedPolicy = Literal["diagonal", "inf", "nan"]
-Status = Literal["ok", "missed", "false", "both_empty"]
+Status = Literal["ok", "missed", "false_positive", "both_empty"]
 
 
 def as_mask_pair(prediction: ArrayLike, reference: ArrayLike) -> tuple[Mask, Mask]:
@@ -73,10 +73,10 @@ def common_box(prediction: Mask, reference: Mask) -> tuple[slice, ...]:
 
 
 def mask_status(prediction: Mask, reference: Mask) -> Status:
-    """Which of the masks hold anything: "missed" is in the reference alone, "false" in the prediction alone."""
+    """Which of the masks hold anything: "missed" is in the reference, "false_positive" in the prediction alone."""
     if reference.any():
         return "ok" if prediction.any() else "missed"
-    return "false" if prediction.any() else "both_empty"
+    return "false_positive" if prediction.any() else "both_empty"
 
 
 def missed_distance(shape: Sequence[int], spacing: Spacing, missed: MissedPolicy) -> float:

@@ -56,7 +56,7 @@ def paper_volume_metrics(prediction: ArrayLike, reference: ArrayLike) -> dict[st
     if surfaces.status == "ok":
         values = dice(prediction, reference), surfaces.hd95("pooled"), iou(prediction, reference), surfaces.assd()
     else:
-        overlap = 1.0 if surfaces.status == "false" else 0.0
+        overlap = 1.0 if surfaces.status == "false_positive" else 0.0
         values = overlap, 0.0, overlap, 0.0
     return dict(zip(("paper_dice", "paper_hd95_voxels", "paper_iou", "paper_assd_voxels"), values))
 

@@ -31,8 +31,8 @@ def polyp_metrics(prediction: ArrayLike, reference: ArrayLike) -> dict[str, Any]
     Returns:
         At the threshold 0.5 ``dice`` and ``iou`` (NaN when both masks are empty), ``specificity`` (the part of the
         pixels outside the polyp that is not predicted; NaN when there are none outside) and ``status`` ("ok",
-        "missed", "false" or "both_empty"); over 256 thresholds ``mean_dice``, ``mean_iou`` and ``mean_e``; of the grey
-        values ``weighted_f``, ``s_measure`` and ``mae``.
+        "missed", "false_positive" or "both_empty"); over 256 thresholds ``mean_dice``, ``mean_iou`` and ``mean_e``;
+        of the grey values ``weighted_f``, ``s_measure`` and ``mae``.
 
     Raises:
         ValueError: when the shapes differ, the map leaves [0, 1] or the reference is no mask.
@@ -89,7 +89,7 @@ def summarise_polyps(rows: pd.DataFrame | Sequence[Mapping[str, Any]], *, seed: 
         second holds ``specificity`` (of pixels) and ``image_specificity``: 1 where no pixel is predicted, else 0.
     """
     table = pd.DataFrame(rows, columns=None if len(rows) else ["case", "status", "specificity", *POLYP_METRICS])
-    negative = table["status"].isin(["false", "both_empty"])
+    negative = table["status"].isin(["false_positive", "both_empty"])
     clean = (table["status"] == "both_empty").astype(float)
     # An image without polyp that is predicted so is a success to be counted here, not a case to be left out.
     images = table.assign(organ="polyp", image_specificity=clean, status=table["status"].replace("both_empty", "ok"))

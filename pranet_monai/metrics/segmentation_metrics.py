@@ -108,7 +108,7 @@ class SegmentationMetric(CumulativeIterationMetric):
         return buffers[0] if buffers else None
 
     def counts(self) -> dict[str, list[int]]:
-        """How many cases, of all processes, are "ok", "missed", "false" and "both_empty": one number per class."""
+        """Cases, of all processes, that are "ok", "missed", "false_positive" and "both_empty": one number per class."""
         buffers = super().get_buffer()
         if not buffers:
             return {status: [0] * len(self.classes) for status in STATUSES}

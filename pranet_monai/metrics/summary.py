@@ -15,7 +15,7 @@ from pranet_monai.metrics.case import HIGHER_IS_BETTER
 __all__ = ["bootstrap_interval", "summarise"]
 
 KEYS = ("case", "organ", "status")
-COUNTED = ("missed", "false", "both_empty")
+COUNTED = ("missed", "false_positive", "both_empty")
 RESAMPLES = 2000
 
 
@@ -38,10 +38,10 @@ def summarise(
 
     Returns:
         ``{"cases": n, "organs": {organ: summary}, "overall": summary}``, ready for JSON: undefined numbers are None.
-        A summary holds ``n`` (cases that count), ``n_missed``, ``n_false``, ``n_both_empty`` (cases; in "overall":
-        organs of cases) and for each metric ``mean``, ``sd`` (of the sample), ``median``, ``ci95`` (both ends of the
-        percentile bootstrap of the mean over the cases) and ``n_undefined`` (cases that count without a finite value).
-        The overall value of a case is the mean over its organs.
+        A summary holds ``n`` (cases that count), ``n_missed``, ``n_false_positive``, ``n_both_empty`` (cases; in
+        "overall": organs of cases) and for each metric ``mean``, ``sd`` (of the sample), ``median``, ``ci95`` (both
+        ends of the percentile bootstrap of the mean over the cases) and ``n_undefined`` (cases that count without a
+        finite value). The overall value of a case is the mean over its organs.
 
     Raises:
         ValueError: when a row lacks ``case``, ``organ`` or ``status``, or a case has an organ twice.

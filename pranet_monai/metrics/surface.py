@@ -52,7 +52,7 @@ class SurfaceDistances:
             distances in it; "inf"; "nan"; or a number of mm. When both are empty every metric is NaN.
 
     Attributes:
-        status: "ok", or which mask is empty: "missed" (the prediction), "false" (the reference), "both_empty".
+        status: "ok", or which mask is empty: "missed" (the prediction), "false_positive" (the reference), "both_empty".
         to_reference: mm from each surface voxel of the prediction to the nearest one of the reference, (P,).
         to_prediction: the other way round, (R,). Both have no element unless ``status`` is "ok".
 

@@ -22,7 +22,11 @@ __all__ = ["cases_section", "picture"]
 
 EMBEDDED = 200  # pictures inside the page, about 20 MB; the rest are links into previews/
 JPEG_QUALITY = 78
-FLAGS = {"missed": "an organ missed", "false": "a false organ", "border": "an organ at the edge of the volume"}
+FLAGS = {
+    "missed": "an organ missed",
+    "false_positive": "a false-positive organ",
+    "border": "an organ at the edge of the volume",
+}
 
 
 def cases_section(
@@ -114,9 +118,9 @@ def _case_row(row: Row, organs: Mapping[str, Row], measures: Sequence[Measure], 
 
 
 def _value_cell(column: str, values: Row, measures: Sequence[Measure], organ: str | None = None) -> Markup:
-    flags = [values["status"]] if values.get("status") in ("missed", "false") else []
-    flags += ["border"] if values.get("touches_border") else []
-    badge = element("small", flags[0], class_="bad") if flags and flags[0] in ("missed", "false") else ""
+    wrong = [values["status"]] if values.get("status") in ("missed", "false_positive") else []
+    flags = [*wrong, "border"] if values.get("touches_border") else wrong
+    badge = element("small", plain_name(wrong[0]), class_="bad") if wrong else ""
     data = {f"data_{measure.key}": _number(values.get(measure.key)) for measure in measures}
     text = measures[0].text(values.get(measures[0].key))
     cell = element("td", text, badge, data_column=column, data_organ=organ, data_flags=" ".join(flags) or None)

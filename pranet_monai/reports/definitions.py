@@ -38,7 +38,7 @@ def definitions(definition: str, tolerance_mm: float, missed: str) -> dict[str, 
         "volume_ml": "voxels of the organ times the volume of a voxel, the affine's determinant; an organ at the edge "
         "of the volume is flagged",
         "missed": f"an organ that only the expert drew: Dice, IoU and NSD 0; {MISSED[missed]}",
-        "false": f"an organ that only the prediction holds: Dice, IoU and NSD 0; {MISSED[missed]}",
+        "false_positive": f"an organ that only the prediction holds: Dice, IoU and NSD 0; {MISSED[missed]}",
         "both_empty": "an organ that neither holds is left out of the mean and counted",
         "ci95": "95 % percentile bootstrap interval of the mean over the cases",
         "overall": "mean over the cases of a case's mean over its organs",

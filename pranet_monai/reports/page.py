@@ -88,8 +88,10 @@ def _head(
     if summary:
         overall = summary["overall"]
         cards += [_score_card(measure, overall) for measure in vocabulary.metrics if measure.key in vocabulary.plotted]
-        missed, false = overall["n_missed"], overall["n_false"]
-        cards.append(_card(f"{missed} / {false}", "organs missed / false", alarm=missed + false > 0))
+        missed, false_positive = overall["n_missed"], overall["n_false_positive"]
+        cards.append(
+            _card(f"{missed} / {false_positive}", "organs missed / false positive", alarm=missed + false_positive > 0)
+        )
     finished = str(run.get("finished", "")).replace("T", " ").replace("+00:00", " UTC")
     return join(
         element("h1", title),
@@ -145,13 +147,20 @@ def _metric_plot(measure: Measure, metrics: Sequence[Row], colors: Mapping[str, 
             values[row["organ"]].append((row["case"], row[measure.key]))
         elif row["status"] != "both_empty":
             lost[row["organ"]][row["status"]] += 1
-    warnings = {organ: ", ".join(f"{n} {status}" for status, n in counts.items()) for organ, counts in lost.items()}
+    warnings = {
+        organ: ", ".join(f"{n} {plain_name(status)}" for status, n in counts.items()) for organ, counts in lost.items()
+    }
     return box_plot(measure, values, colors, warnings)
 
 
 def _definitions(texts: Mapping[str, str], vocabulary: Vocabulary) -> Section:
     titles = {measure.key: measure.title for measure in (*vocabulary.metrics, vocabulary.size)}
-    titles |= {"both_empty": "both empty", "ci95": "95 % CI", "false": "false organ", "missed": "missed organ"}
+    titles |= {
+        "both_empty": "both empty",
+        "ci95": "95 % CI",
+        "false_positive": "false-positive organ",
+        "missed": "missed organ",
+    }
     return Section("definitions", "Definitions", _pairs({titles.get(key, key): text for key, text in texts.items()}))
 
 

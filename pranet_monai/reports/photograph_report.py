@@ -29,7 +29,8 @@ DEFINITIONS = {
     "mean_e": "enhanced alignment measure (Fan et al., 2018), mean over 256 thresholds",
     "mae": "mean absolute difference between probability and mask; lower is better",
     "missed": "a polyp that only the expert drew: Dice and IoU 0",
-    "false": "an image without polyp in which one is predicted: Dice and IoU 0; see without_polyp in summary.json",
+    "false_positive": "an image without polyp in which one is predicted: Dice and IoU 0; see without_polyp "
+    "in summary.json",
     "both_empty": "an image in which neither shows a polyp is left out of the mean and counted",
     "ci95": "95 % percentile bootstrap interval of the mean over the images",
 }

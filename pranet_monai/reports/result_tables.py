@@ -24,7 +24,7 @@ def results_section(summary: Mapping[str, Any], colors: Mapping[str, str], vocab
         vocabulary: what was measured.
     """
     metrics = vocabulary.metrics
-    headings = ["Organ", "Cases", "Missed", "False", *(measure.heading for measure in metrics)]
+    headings = ["Organ", "Cases", "Missed", "False positive", *(measure.heading for measure in metrics)]
     rows = [
         element("tr", organ_heading(organ, colors[organ]), *_result_cells(scores, metrics))
         for organ, scores in summary["organs"].items()
@@ -35,8 +35,8 @@ def results_section(summary: Mapping[str, Any], colors: Mapping[str, str], vocab
     note = "Mean ± standard deviation over the cases; below it the 95 % confidence interval of the mean. "
     if "hd95_mm" in meaning:
         note += f"HD95 is {meaning['hd95_mm'].partition(':')[0]}; distances are in mm. "
-    if summary["overall"]["n_missed"] + summary["overall"]["n_false"]:
-        note += f"A missed or false organ {meaning['missed'].partition('; ')[2]}. "
+    if summary["overall"]["n_missed"] + summary["overall"]["n_false_positive"]:
+        note += f"A missed or false-positive organ {meaning['missed'].partition('; ')[2]}. "
     link = element("a", "Definitions", href="#definitions")
     content = join(element("p", note, link, class_="quiet"), table(headings, rows))
     return Section("results", "Results per organ", content)
@@ -44,7 +44,7 @@ def results_section(summary: Mapping[str, Any], colors: Mapping[str, str], vocab
 
 def _result_cells(scores: Mapping[str, Any], metrics: Sequence[Measure]) -> list[Markup]:
     counts = [element("td", scores["n"])]
-    for kind in ("n_missed", "n_false"):
+    for kind in ("n_missed", "n_false_positive"):
         counts.append(element("td", scores[kind], class_="bad" if scores[kind] else None))
     return counts + [_score_cell(measure, scores[measure.key]) for measure in metrics]
 

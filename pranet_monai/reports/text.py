@@ -17,10 +17,10 @@ def results_table(summary: Mapping[str, Any]) -> list[str]:
     Args:
         summary: content of ``summary.json``.
     """
-    rows = [["organ", "n", "missed", "false", *(measure.heading for measure in METRICS)]]
+    rows = [["organ", "n", "missed", "false positive", *(measure.heading for measure in METRICS)]]
     for organ, scores in (*summary["organs"].items(), ("mean", summary["overall"])):
         means = [measure.text(scores[measure.key]["mean"]) for measure in METRICS]
-        rows.append([plain_name(organ), *(str(scores[key]) for key in ("n", "n_missed", "n_false")), *means])
+        rows.append([plain_name(organ), *(str(scores[key]) for key in ("n", "n_missed", "n_false_positive")), *means])
     lines = align(rows)
     if "paper" in summary:
         paper = summary["paper"]

@@ -66,7 +66,7 @@ def test_equal_runs_do_not_differ(tmp_path: Path) -> None:
 
 def test_invented_organ_counts_against_the_side_that_invents_it(tmp_path: Path) -> None:
     a = table(tmp_path / "a", {"1": 0.8, "2": float("nan"), "3": float("nan")}, {"2": "both_empty", "3": "both_empty"})
-    b = table(tmp_path / "b", {"1": 0.8, "2": 0.0, "3": float("nan")}, {"2": "false", "3": "both_empty"})
+    b = table(tmp_path / "b", {"1": 0.8, "2": 0.0, "3": float("nan")}, {"2": "false_positive", "3": "both_empty"})
     dice = row(compare(a, b), "dice")
     assert dice["n"] == 2
     assert dice["difference"] == pytest.approx(-0.5)

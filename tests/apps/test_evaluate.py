@@ -56,7 +56,7 @@ def test_numbers_and_table(folders: tuple[Path, Path], tmp_path: Path, capsys: p
     assert rows.loc["site/b", "dice"] == pytest.approx(2 * 24 / (24 + 32), abs=1e-6)
     assert rows.loc["site/b", "hd95_mm"] == 2.0
     printed = capsys.readouterr().out
-    assert "left ventricle   2       0      0  0.929" in printed
+    assert "left ventricle   2       0               0  0.929" in printed
     assert "2 ok; report:" in printed
     assert "paper" not in printed
 

@@ -34,7 +34,7 @@ def _bundle(tmp_path: Path, with_scores: bool = True) -> Path:
 
 def test_table_by_hand() -> None:
     head, _, organ, other, mean = scores_table(summarise([*ROWS, *OTHERS])).splitlines()
-    assert head == "| organ | Dice | HD95 (mm) | ASSD (mm) | NSD | cases | missed | false |"
+    assert head == "| organ | Dice | HD95 (mm) | ASSD (mm) | NSD | cases | missed | false positive |"
     # mean of 0.8 and 0.6, sample sd sqrt(0.02) = 0.141; the bootstrap of two values reaches both ends
     assert organ.startswith("| left ventricle | 0.700 ± 0.141 [0.600, 0.800] | 3.00 ± 1.41 [2.00, 4.00] |")
     assert organ.endswith("| 2 | 1 | 0 |")
@@ -48,7 +48,7 @@ def test_table_of_photographs() -> None:
     rows = [{"case": case, "organ": "polyp", "status": "ok"} | dict.fromkeys(names, value) for case, value in SHARES]
     summary = summarise(rows, metrics=names)
     head, _, polyp = scores_table(summary).splitlines()
-    assert head == "| organ | Dice | IoU | weighted F | MAE | cases | missed | false |"
+    assert head == "| organ | Dice | IoU | weighted F | MAE | cases | missed | false positive |"
     assert polyp == "| polyp |" + " 0.700 ± 0.141 [0.600, 0.800] |" * 4 + " 2 | 0 | 0 |"
 
 

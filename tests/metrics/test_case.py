@@ -53,10 +53,10 @@ def test_memory_order_and_type_do_not_matter(convert) -> None:
 def test_empty_organs(missed: str, distance: float) -> None:
     prediction, reference = np.zeros((2, 4, 8, 9), np.uint8)
     prediction[0, 0, 0], reference[1, 1, 1] = 1, 2
-    organs = {"false": (1,), "missed": (2,), "both_empty": (3,)}
+    organs = {"false_positive": (1,), "missed": (2,), "both_empty": (3,)}
     rows = {row["organ"]: row for row in case_metrics(prediction, reference, organs, SPACING, missed=missed)}
     assert all(row["status"] == organ for organ, row in rows.items())
-    for organ in ("missed", "false"):
+    for organ in ("missed", "false_positive"):
         assert [rows[organ][name] for name in ("dice", "iou", "nsd")] == [0, 0, 0]
         assert rows[organ]["hd95_mm"] == rows[organ]["assd_mm"] == pytest.approx(distance)
     assert all(math.isnan(rows["both_empty"][name]) for name in HIGHER_IS_BETTER)

@@ -37,7 +37,7 @@ def test_summary_judges_images_without_polyp_apart() -> None:
         "found": (found, POLYP),
         "missed": (nothing, POLYP),
         "clean": (nothing, NONE),
-        "false": (everywhere, NONE),
+        "false_positive": (everywhere, NONE),
     }
     rows = [{"case": case, **polyp_metrics(*pair)} for case, pair in images.items()]
     summary = summarise_polyps(rows)
@@ -45,7 +45,7 @@ def test_summary_judges_images_without_polyp_apart() -> None:
     assert (with_polyp["n"], with_polyp["n_missed"]) == (2, 1)
     assert with_polyp["dice"]["mean"] == 0.5
     assert set(POLYP_METRICS) < set(with_polyp)
-    assert (without["n"], without["n_false"]) == (2, 1)
+    assert (without["n"], without["n_false_positive"]) == (2, 1)
     assert without["specificity"]["mean"] == 0.5
     assert without["image_specificity"]["mean"] == 0.5
     json.dumps(summary, allow_nan=False)

@@ -54,7 +54,12 @@ def test_absent_in_one_scores_zero_and_absent_in_both_is_left_out() -> None:
     scores = metric(*batch(0, 1))
     assert scores[0, 1] == 0
     assert math.isnan(scores[1, 2])
-    assert metric.counts() == {"ok": [2, 1, 1], "missed": [0, 1, 0], "false": [0, 0, 0], "both_empty": [0, 0, 1]}
+    assert metric.counts() == {
+        "ok": [2, 1, 1],
+        "missed": [0, 1, 0],
+        "false_positive": [0, 0, 0],
+        "both_empty": [0, 0, 1],
+    }
     by_case = (scores[0].mean() + scores[1, :2].mean()) / 2
     assert metric.aggregate().item() == pytest.approx(by_case.item())
     np.testing.assert_allclose(metric.aggregate("mean_batch"), [*scores[:, :2].mean(dim=0), scores[0, 2]])

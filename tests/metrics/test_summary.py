@@ -27,18 +27,18 @@ def test_hand_computed() -> None:
     rows = [
         row("a", "liver", 0.9), row("a", "spleen", 0.5),
         row("b", "liver", 0.7), row("b", "spleen", math.nan, "both_empty"),
-        row("c", "liver", 0.0, "missed"), row("c", "spleen", 0.0, "false"),
+        row("c", "liver", 0.0, "missed"), row("c", "spleen", 0.0, "false_positive"),
     ]  # fmt: skip
     summary = summarise(rows)
     assert summary["cases"] == 3
     liver, spleen, overall = summary["organs"]["liver"], summary["organs"]["spleen"], summary["overall"]
-    assert (liver["n"], liver["n_missed"], liver["n_false"], liver["n_both_empty"]) == (3, 1, 0, 0)
+    assert (liver["n"], liver["n_missed"], liver["n_false_positive"], liver["n_both_empty"]) == (3, 1, 0, 0)
     assert liver["dice"]["mean"] == pytest.approx(1.6 / 3)
     assert liver["dice"]["sd"] == pytest.approx(np.std([0.9, 0.7, 0], ddof=1))
     assert liver["dice"]["median"] == pytest.approx(0.7)
-    assert (spleen["n"], spleen["n_missed"], spleen["n_false"], spleen["n_both_empty"]) == (2, 0, 1, 1)
+    assert (spleen["n"], spleen["n_missed"], spleen["n_false_positive"], spleen["n_both_empty"]) == (2, 0, 1, 1)
     assert spleen["dice"]["mean"] == pytest.approx(0.25)
-    assert (overall["n"], overall["n_missed"], overall["n_false"], overall["n_both_empty"]) == (3, 1, 1, 1)
+    assert (overall["n"], overall["n_missed"], overall["n_false_positive"], overall["n_both_empty"]) == (3, 1, 1, 1)
     assert overall["dice"]["mean"] == pytest.approx((0.7 + 0.7 + 0.0) / 3)
 
 
@@ -69,7 +69,7 @@ def test_an_undefined_value_makes_its_means_undefined(value: float) -> None:
 
 
 def test_rows_of_no_case() -> None:
-    empty = {"n": 0, "n_missed": 0, "n_false": 0, "n_both_empty": 0}
+    empty = {"n": 0, "n_missed": 0, "n_false_positive": 0, "n_both_empty": 0}
     assert summarise([]) == {"cases": 0, "organs": {}, "overall": empty}
 
 
