@@ -6,8 +6,8 @@ hand, so the copies are made here:
 
 * ``bundles/_shared/facts.yaml`` states the facts that bundles share, ``bundles/<name>/bundle.yaml`` those in which the
   bundle differs; a ``recipe`` that it names, ``bundles/_shared/recipes/<recipe>.yaml``, stands between the two;
-* ``bundles/_shared/configs/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, and a list
-  item ``...${fact}`` for the items of a list;
+* ``bundles/_shared/configs/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, a list item
+  ``...${fact}`` for the items of a list, and a key ``...${fact}:`` for the entries of a mapping;
 * what ``bundle.yaml`` or the recipe says under ``configs`` is merged into the finished config of that name, for the
   rare true exception.
 
@@ -49,10 +49,10 @@ class Facts:
         """A copy of ``value`` with every ``${fact}`` in it replaced, at any depth.
 
         Raises:
-            UsageError: a fact is not defined, or is defined through itself.
+            UsageError: a fact is not defined, is defined through itself, or has no entries where a mapping wants some.
         """
         if isinstance(value, dict):
-            return {key: self.fill(item, within) for key, item in value.items()}
+            return {key: filled for entry in value.items() for key, filled in self._fill_entry(*entry, within)}
         if isinstance(value, list):
             return [filled for item in value for filled in self._fill_item(item, within)]
         if isinstance(value, str):
@@ -65,6 +65,14 @@ class Facts:
         if isinstance(item, str) and (spread := SPREAD.fullmatch(item)):
             return list(self._get(spread[1], within))
         return [self.fill(item, within)]
+
+    def _fill_entry(self, key: Any, item: Any, within: tuple[str, ...]) -> list[tuple[Any, Any]]:
+        if isinstance(key, str) and (spread := SPREAD.fullmatch(key)):
+            entries = self._get(spread[1], within)
+            if not isinstance(entries, dict):
+                raise UsageError(f"{self._source}: the fact {spread[1]!r} under the key {key!r} must be a mapping")
+            return list(entries.items())
+        return [(key, self.fill(item, within))]
 
     def _get(self, name: str, within: tuple[str, ...]) -> Any:
         if name in within:

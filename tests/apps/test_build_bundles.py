@@ -19,11 +19,14 @@ network: {_target_: Net, out: "${out_channels}"}
 """
 FACTS = """
 network: {_target_: Nothing}
+geometry: {pixdim: [1, 2], "...${amounts}": null}
+amounts: {zoom: 0.5}
 load: [{keys: image}, "...${extra}", last]
 extra: [1, 2]
 greeting: hello ${bundle}
 """
 TEMPLATE = """
+...${geometry}:
 network_def: ${network}
 transforms: ["...${load}"]
 sizes: ${sizes}
@@ -60,6 +63,8 @@ def _set(root: Path, old: str, new: str, name: str = "tiny_segmentation/bundle.y
 def test_config_is_complete(root: Path) -> None:
     assert _run(root) == 0
     assert json.loads((root / "tiny_segmentation/configs/inference.json").read_text()) == {
+        "pixdim": [1, 2],
+        "zoom": 0.5,
         "network_def": {"_target_": "Net", "out": 4},
         "transforms": [{"keys": "image"}, 1, 2, "last"],
         "sizes": [3, 4],
@@ -132,6 +137,12 @@ def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.
             "sizes: 1\nconfigs: {infer: {}}",
             "tiny_segmentation/bundle.yaml",
             r"\['infer'\] are not among",
+        ),
+        (
+            'geometry: {pixdim: [1, 2], "...${amounts}": null}',
+            "geometry: [1]",
+            "_shared/facts.yaml",
+            "'geometry' .* a mapping",
         ),
         ("label_map: acdc", "label_map: [", "tiny_segmentation/bundle.yaml", "bundle.yaml is not YAML"),
         ("label_map: acdc", "", "tiny_segmentation/bundle.yaml", "must name its label_map, one of acdc"),
