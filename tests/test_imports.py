@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -120,12 +123,18 @@ def test_walker_sees_every_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert seen == {"networks.nets", "engines", "data.labels", "losses.structure.g"}
 
 
-def test_only_the_bundle_builder_knows_the_bundles_folder() -> None:
-    """A bundle refers to the package; the package must work where no bundle is near."""
-    knows = {
-        str(path.relative_to(ROOT))
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and node.value == "bundles"
-    }
-    assert knows <= {"apps/build_bundles.py"}
+def test_what_is_imported_is_declared() -> None:
+    """``pip install`` brings all that the package imports, and doesn't count on another library to bring it along."""
+    config = configparser.ConfigParser()
+    config.read(ROOT.parent / "setup.cfg")
+    declared = {re.split("[<>=]", line)[0] for line in config["options"]["install_requires"].split()}
+    imported: set[str] = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            imported |= {name.partition(".")[0] for name in names}
+    providers = metadata.packages_distributions()
+    foreign = imported - set(sys.stdlib_module_names) - {"pranet_monai"}
+    missing = {name for name in foreign if not {known.lower() for known in providers[name]} & declared}
+    assert not missing, f"imported, but not in setup.cfg's install_requires: {sorted(missing)}"

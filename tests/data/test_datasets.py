@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
@@ -53,7 +54,6 @@ def acdc(root: Path, sample: Sample) -> None:
 
 
 def chaos(root: Path, sample: Sample) -> None:
-    pytest.importorskip("pydicom")
     write_dicom(root / "MR/1/T2SPIR/DICOM_anon", sample)
     labels = root / "MR/1/T2SPIR/Ground"
     labels.mkdir()
@@ -141,7 +141,6 @@ def flip_last(shape: tuple[int, ...], flip: bool) -> np.ndarray:
 @pytest.mark.parametrize("name", ["synapse", "acdc"])
 def test_the_papers_arrays_come_back(name: str, origin: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Preprocessed by hand here as ARCHITECTURE describes: slices first, clipped and scaled, TransUNet's numbers."""
-    h5py = pytest.importorskip("h5py")
     classes, kind = (9, "ct") if name == "synapse" else (4, "acdc")
     real = origin == "real"
     sample = real_sample(request.getfixturevalue("test_data"), kind, classes) if real else made_sample(classes)

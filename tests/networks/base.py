@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -133,13 +134,11 @@ class NetworkContract:
             torch.testing.assert_close(compiled(image(1)), net(image(1)), rtol=1e-5, atol=1e-5)
 
     def test_onnx(self, tmp_path: Path) -> None:
-        runtime = pytest.importorskip("onnxruntime")
-        pytest.importorskip("onnx")
         net, file = self.build(), str(tmp_path / "net.onnx")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(net, (image(1),), file, dynamo=False, opset_version=17)
-        session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         (found,) = session.run(None, {session.get_inputs()[0].name: image(1).numpy()})
         with torch.no_grad():
             torch.testing.assert_close(torch.from_numpy(found), net(image(1)), rtol=1e-4, atol=1e-4)

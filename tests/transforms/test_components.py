@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from skimage import measure
 
 from pranet_monai.transforms.components import LargestComponentsd, largest_components
 
@@ -47,7 +48,6 @@ def test_metadata_and_steps_to_invert_stay() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_equals_another_labelling(seed: int) -> None:
-    measure = pytest.importorskip("skimage.measure")
     labels = np.random.default_rng(seed).integers(0, 4, (14, 12, 5)).astype(np.uint8)
     labels[np.random.default_rng(seed + 10).random(labels.shape) < 0.6] = 0
     expected = np.zeros_like(labels)

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
 from monai.transforms import LoadImaged
@@ -191,8 +192,6 @@ def test_file_without_reader_says_what_to_install(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("name", ["x.mha", "x.nrrd"])
 def test_other_kinds_through_itk(tmp_path: Path, name: str) -> None:
-    pytest.importorskip("itk")
-    sitk = pytest.importorskip("SimpleITK")
     array = np.arange(60, dtype=np.int16).reshape(5, 4, 3)  # SimpleITK: z, y, x
     image = sitk.GetImageFromArray(array)
     image.SetSpacing((1.5, 2.0, 8.0))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
@@ -37,7 +38,6 @@ def test_it_gives_what_the_volume_itself_would_give(tmp_path: Path) -> None:
 
 
 def test_h5_reads_like_npz(tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "case0001.npy.h5", "w") as file:
         file.update({"image": VOLUME, "label": VOLUME > 3})
     paths = [str(tmp_path / "case0001.npy.h5"), save(tmp_path / "x.npz", img=VOLUME, label=VOLUME > 3)]
@@ -72,7 +72,6 @@ def test_bad_files_say_what_is_wrong(tmp_path: Path, arrays: dict[str, np.ndarra
 
 @pytest.mark.parametrize("name", ["x.npz", "x.h5"])
 def test_half_a_file_and_none(tmp_path: Path, name: str) -> None:
-    pytest.importorskip("h5py")
     with pytest.raises(BadCaseError, match="found no such file"):
         LoadArrayd("image")({"image": str(tmp_path / name)})
     whole = Path(save(tmp_path / "whole.npz", image=VOLUME)).read_bytes()

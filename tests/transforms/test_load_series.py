@@ -12,8 +12,6 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.transforms.load_series import LoadSeriesd
 from tests.data.samples import Sample, made_sample, slice_name, write_dicom
 
-pydicom = pytest.importorskip("pydicom")
-
 
 @pytest.fixture
 def sample() -> Sample:

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
@@ -97,7 +98,6 @@ def test_label_names_travel_in_the_header(tmp_path: Path) -> None:
 
 
 def test_an_independent_reader_sees_the_same(tmp_path: Path) -> None:
-    sitk = pytest.importorskip("SimpleITK")
     image = write_image(tmp_path / "x.nii.gz")
     image.set_sform(image.get_qform(), code=1)  # ITK refuses shears
     nib.save(image, tmp_path / "x.nii.gz")
@@ -110,8 +110,6 @@ def test_an_independent_reader_sees_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.mha", "x.nrrd"])
 def test_other_kinds_get_a_nifti_in_the_same_place(tmp_path: Path, name: str) -> None:
-    pytest.importorskip("itk")
-    sitk = pytest.importorskip("SimpleITK")
     image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 3, (5, 4, 3)).astype(np.int16))
     image.SetSpacing((1.5, 2.0, 8.0))
     image.SetOrigin((10.0, 20.0, 30.0))
