@@ -37,9 +37,10 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"data", "metrics", "storage"},
     "engines": {"data", "inferers", "losses", "metrics", "reports", "storage", "transforms"},
 }
+ALLOWED["bundle_store"] = {"storage"}
 ALLOWED["apps"] = set(ALLOWED)
 # read whenever somebody asks for help: tests/test_main.py holds that they load nothing heavy
-ALLOWED["commands"] = set()
+ALLOWED["commands"] = {"bundle_store"}
 ALLOWED["__main__"] = {"apps", "commands"}
 
 
@@ -90,9 +91,10 @@ def test_imports_run_one_way(path: Path) -> None:
     ("modules", "heavy"),
     [
         (("storage.atomic", "storage.hashing", "storage.tables"), {"matplotlib", "monai", "pandas", "torch"}),
+        (("bundle_store",), {"matplotlib", "monai", "numpy", "pandas", "torch"}),
         (("engines.weights",), {"matplotlib", "monai", "pandas", "pranet_monai.reports"}),
     ],
-    ids=["storage", "weights"],
+    ids=["storage", "bundles", "weights"],
 )
 def test_ground_floor_is_light(modules: tuple[str, ...], heavy: set[str]) -> None:
     """Who only hashes, writes or loads weights doesn't wait for pictures, tables or MONAI."""
@@ -138,3 +140,64 @@ def test_what_is_imported_is_declared() -> None:
     foreign = imported - set(sys.stdlib_module_names) - {"pranet_monai"}
     missing = {name for name in foreign if not {known.lower() for known in providers[name]} & declared}
     assert not missing, f"imported, but not in setup.cfg's install_requires: {sorted(missing)}"
+
+
+def names_of_bundles_folder(source: str) -> list[int]:
+    """Lines where code makes a path with a folder ``bundles`` in it; words in texts and docstrings aren't paths."""
+    tree = ast.parse(source)
+    parts = [node for node in ast.walk(tree) if isinstance(node, (ast.BinOp, ast.Call, ast.Assign, ast.AnnAssign))]
+    lines = set()
+    for node in parts:
+        if isinstance(node, ast.BinOp):
+            values = [node.left, node.right] if isinstance(node.op, ast.Div) else []
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            values = node.args if name in ("Path", "PurePath", "joinpath", "join", "open", "glob", "rglob") else []
+        else:
+            values = [node.value] if node.value else []
+        for value in values:
+            constant = value.value if isinstance(value, ast.Constant) else None
+            if isinstance(constant, str) and "bundles" in constant.split("/"):
+                lines.add(value.lineno)
+    return sorted(lines)
+
+
+def test_only_the_finder_knows_the_bundles_folder() -> None:
+    """A bundle refers to the package; the package must work where no bundle is near."""
+    found = {path.relative_to(ROOT).as_posix(): names_of_bundles_folder(path.read_text("utf-8")) for path in SOURCES}
+    assert [name for name, lines in found.items() if lines] == ["bundle_store/places.py"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *('Path("bundles")', 'root / "bundles" / name', 'open("../bundles/x/configs/inference.json")'),
+        *('FOLDER = "bundles"', 'FOLDER: str = "bundles"', 'os.path.join(root, "bundles")', 'root.glob("bundles/*")'),
+    ],
+)
+def test_the_rule_sees_every_spelling(code: str) -> None:
+    assert names_of_bundles_folder(code) == [1]
+
+
+def test_a_word_is_no_path() -> None:
+    assert not names_of_bundles_folder('"""In bundles/x."""\nprint("bundles")\nparser.add(choices=["bundles"])')
+
+
+def test_loading_the_package_reads_no_bundle() -> None:
+    """Every module is imported under an audit hook that sees each file opened and each folder listed."""
+    code = f"""
+import importlib, os, pkgutil, sys
+seen = []
+def look(event, args):
+    if event in ("open", "os.listdir", "os.scandir") and args and isinstance(args[0], (str, os.PathLike)):
+        if str(os.path.abspath(args[0])).startswith({str(ROOT.parent / "bundles")!r}):
+            seen.append(str(args[0]))
+sys.addaudithook(look)
+open({str(ROOT.parent / "bundles" / "_shared" / "facts.yaml")!r}).close()
+import pranet_monai
+for module in pkgutil.walk_packages(pranet_monai.__path__, "pranet_monai."):
+    importlib.import_module(module.name) if not module.name.endswith("__main__") else None
+print(len(seen))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.split()[-1] == "1", "the hook sees the file that the test itself opens, and nothing else"

@@ -26,12 +26,13 @@ from typing import Any
 import yaml
 
 from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files
+from pranet_monai.bundle_store import FORMAT
+from pranet_monai.bundle_store.places import checkout_folder
 from pranet_monai.data.labels import LABEL_MAPS, get_label_map
 from pranet_monai.errors import UsageError
 
 __all__ = ["build_bundle", "find_bundles", "run"]
 
-BUNDLES = Path("bundles")  # where commands look for bundles, from the folder they are called in
 SHARED = "_shared"
 WHOLE = re.compile(r"\$\{(\w+)\}")
 SPREAD = re.compile(r"\.\.\.\$\{(\w+)\}")
@@ -111,7 +112,9 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     labels = get_label_map(own["label_map"])
     derived = {
         "bundle": folder.name,
+        "bundle_format": FORMAT,
         "num_classes": labels.out_channels,
+        "organs": list(labels.organs),
         "out_channels": labels.out_channels,
         "channel_def": {str(index): name for index, name in labels.labels.items()},
         "label_classes": ", ".join(f"{index} {name.replace('_', ' ')}" for index, name in labels.labels.items()),
@@ -152,7 +155,10 @@ def find_bundles(root: Path) -> list[Path]:
 def run(args: argparse.Namespace) -> int:
     """Builds or checks all bundles; 0 when all is up to date (afterwards), 1 when ``--check`` found a difference."""
     stale = []
-    for folder in find_bundles(args.root or BUNDLES):
+    root = args.root or checkout_folder()
+    if root is None:
+        raise UsageError("found no checkout around this package; fix: name the folder of the bundles to build")
+    for folder in find_bundles(root):
         for path, text in build_bundle(folder).items():
             if path.is_file() and path.read_text(encoding="utf-8") == text:
                 continue
@@ -163,7 +169,7 @@ def run(args: argparse.Namespace) -> int:
     for path in stale:
         print(f"{'not up to date' if args.check else 'written'}: {path}")
     if stale and args.check:
-        print("run: python -m pranet_monai build-bundles")
+        print("run: pranet-monai build-bundles")
     return int(bool(stale) and args.check)
 
 

@@ -13,14 +13,12 @@ import yaml
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from pranet_monai.apps.build_bundles import BUNDLES
-from pranet_monai.apps.model_card import WEIGHTS, large_files
+from pranet_monai.apps.model_card import large_files
+from pranet_monai.bundle_store import WEIGHTS, find_bundle
 from pranet_monai.engines.weights import load_weights
-from pranet_monai.errors import UsageError
 from pranet_monai.storage.atomic import written_whole
 
 __all__ = [
-    "bundle_folder",
     "bundle_network",
     "mean_weights",
     "put_into_bundle",
@@ -31,24 +29,11 @@ __all__ = [
 
 def run(args: argparse.Namespace) -> int:
     """Checks the weights against the bundle's network, and puts them in."""
-    folder = bundle_folder(args.bundle)
+    folder = find_bundle(args.bundle).folder
     state = mean_weights(bundle_network(folder)[0], args.weights)
     target = put_into_bundle(in_half(state) if args.half else state, folder)
     print(f"written: {target} ({target.stat().st_size / 1e6:.1f} MB) and its hash in {folder / 'large_files.yml'}")
     return 0
-
-
-def bundle_folder(bundle: str | Path) -> Path:
-    """The folder of a bundle, given as such or by its name in ``bundles``.
-
-    Raises:
-        UsageError: there is no such bundle (lists those that are).
-    """
-    for folder in (Path(bundle), BUNDLES / bundle):
-        if (folder / "configs" / "inference.json").is_file():
-            return folder
-    known = ", ".join(sorted(path.parent.parent.name for path in BUNDLES.glob("*/configs/inference.json")))
-    raise UsageError(f"{bundle} is no bundle: it has no configs/inference.json; here are {known or 'none'}")
 
 
 def bundle_network(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

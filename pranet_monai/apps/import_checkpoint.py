@@ -9,7 +9,8 @@ from pathlib import Path
 
 from torch import nn
 
-from pranet_monai.apps.bundle_weights import bundle_folder, bundle_network, put_into_bundle, save_weights
+from pranet_monai.apps.bundle_weights import bundle_network, put_into_bundle, save_weights
+from pranet_monai.bundle_store import find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.networks.checkpoints import LoadReport, load_official_checkpoint
 from pranet_monai.networks.identify import CheckpointIdentity, identify_checkpoint
@@ -24,7 +25,7 @@ def import_checkpoint(
 
     Args:
         checkpoint: the authors' file.
-        bundle: folder of the bundle whose ``models/model.pt`` it becomes; it must fit the bundle's ``network_def``.
+        bundle: the bundle (name or folder) whose ``models/model.pt`` it becomes; it must fit its ``network_def``.
         output: file to write instead, for no bundle. With neither, nothing is written.
 
     Returns:
@@ -33,7 +34,7 @@ def import_checkpoint(
     Raises:
         UsageError: the file is missing, is no checkpoint of a known network, or doesn't fit the bundle's network.
     """
-    folder = None if bundle is None else bundle_folder(bundle)
+    folder = None if bundle is None else find_bundle(bundle).folder
     network, identity, report = _load(checkpoint, folder)
     if folder:
         return identity, report, put_into_bundle(network.state_dict(), folder)

@@ -1,91 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What there is to choose from: networks as published and backbones, with their sizes, checkpoints and licences."""
+"""What there is to choose from: the bundles of this machine, or the networks and backbones."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from pranet_monai.bundle_store import Bundle, all_bundles
 
-from pranet_monai.networks.backbones import BACKBONES, BackboneRecord, TimmBackbone, create_backbone
-from pranet_monai.networks.nets import NETWORKS
-from pranet_monai.networks.published import PUBLISHED, PublishedNetwork
+__all__ = ["bundles_table", "describe_bundles", "run"]
 
-__all__ = ["describe_networks", "run"]
-
-IMAGE_SIZE = 224  # of the backbones without a size of their own
-
-
-def describe_networks() -> dict[str, list[dict[str, Any]]]:
-    """Rows on the published networks (``networks``) and on the backbones (``backbones``), plain JSON values.
-
-    ``gmacs`` are the multiply-accumulates of one image's eval pass in billions, at ``image_size``.
-    """
-    return {
-        "networks": [_network(entry) for entry in PUBLISHED],
-        "backbones": [_backbone(BACKBONES[name]) for name in BACKBONES.names],
-    }
+WIDTHS = {"bundle": 39, "segments": 22, "modality": 8, "Dice": 7, "weights": 17, "licence": 16}  # with gaps 119
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables."""
-    described = describe_networks()
-    if args.json:
-        print(json.dumps(described, indent=2))
+    if args.topic == "bundles":
+        described = describe_bundles()
+        print(json.dumps(described, indent=2) if args.json else bundles_table(described))
         return 0
-    for title, rows in described.items():
-        table = pd.DataFrame(rows)
-        table["parameters"] = [f"{count / 1e6:.2f} M" for count in table["parameters"]]
-        for column in table.columns.intersection(["channels", "official_checkpoints"]):
-            table[column] = [", ".join(map(str, values)) or "-" for values in table[column]]
-        print(f"{title}\n{table.fillna('-').to_string(index=False)}\n")
-    print("A network takes any of these backbones, or another timm model with features at strides 4, 8, 16 and 32.")
+    from pranet_monai.apps.info_networks import describe_networks, networks_table  # builds them: loads torch
+
+    print(json.dumps(describe_networks(), indent=2) if args.json else networks_table())
     return 0
 
 
-def _network(entry: PublishedNetwork) -> dict[str, Any]:
-    def build() -> nn.Module:
-        return NETWORKS[entry.network](**entry.arguments)
+def describe_bundles() -> list[dict[str, Any]]:
+    """A row for each bundle that :func:`~pranet_monai.bundle_store.find_bundle` knows by name, plain JSON values.
 
-    net, size = _measure(build, entry.image_size)
+    ``dice`` is that of the weights on ``cases`` validation cases, mean of the organs; None without weights of ours.
+    """
+    return [_describe(bundle) for bundle in all_bundles()]
+
+
+def bundles_table(described: Sequence[Mapping[str, Any]]) -> str:
+    """What :func:`describe_bundles` says, for people, in at most 120 columns."""
+    if not described:
+        return "No bundle is here. pranet-monai install ZIP installs one that pranet-monai pack has made."
+    rows = [[f"{row['short_name']}\n({row['name']})", *_cells(row)] for row in described]
+    lines = _lines(list(WIDTHS)) + [line for row in rows for line in _lines(row)]
+    note = "Dice: mean over organs and n validation cases. Use: pranet-monai segment INPUT OUTPUT --bundle NAME"
+    return "\n".join([*lines, "", note])
+
+
+def _describe(bundle: Bundle) -> dict[str, Any]:
+    metadata, weights = bundle.metadata, bundle.weights
+    official = metadata.get("official_checkpoint")
+    ways = [f"pranet-monai import-checkpoint {official} --bundle {bundle.short_name}"] if official else []
+    ways.append(f"pranet-monai train {bundle.short_name} DATA OUTPUT")
+    scores = bundle.summary if weights and bundle.summary else None
     return {
-        "name": entry.name,
-        "network": entry.network,
-        "backbone": " + ".join(module.name for module in net.children() if isinstance(module, TimmBackbone)),
-        "in_channels": net.in_channels,
-        "out_channels": net.out_channels,
-        **size,
-        "official_checkpoints": list(entry.checkpoints),
-        "license": entry.license if entry.checkpoints else None,
+        "name": bundle.name,
+        "short_name": bundle.short_name,
+        "title": metadata.get("name"),
+        "version": metadata.get("version"),
+        "folder": str(bundle.folder),
+        "place": bundle.place,
+        "organs": metadata.get("organs", []),
+        "modality": _input(metadata).get("modality"),
+        "weights": str(weights) if weights else None,
+        "weights_mb": round(weights.stat().st_size / 1e6, 1) if weights else None,
+        "get_weights": None if weights else ways,
+        "official_checkpoint": official,
+        "dice": round(scores["overall"]["dice"]["mean"], 4) if scores else None,
+        "cases": scores["cases"] if scores else None,
+        "license": metadata.get("license"),
     }
 
 
-def _backbone(record: BackboneRecord) -> dict[str, Any]:
-    _, size = _measure(lambda: create_backbone(record.name), record.image_size or IMAGE_SIZE)
-    return {
-        "name": record.name,
-        "description": record.description,
-        "channels": list(record.channels),
-        **size,
-        "pretrained": f"{record.timm_name}.{record.weights}",
-        "license": record.weights_license,
-    }
+def _input(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = metadata.get("network_data_format", {}).get("inputs", {}).get("image", {})
+    return found
 
 
-def _measure(build: Callable[[], nn.Module], image_size: int) -> tuple[Any, dict[str, Any]]:
-    """A network without its memory, and its size: tensors on the meta device have shapes only."""
-    counter = FlopCounterMode(display=False)
-    with torch.device("meta"), torch.no_grad(), counter:
-        net = build().eval()
-        net(torch.empty(1, getattr(net, "in_channels", 3), image_size, image_size))
-    return net, {
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "gmacs": round(counter.get_total_flops() / 2e9, 2),
-        "image_size": image_size,
-    }
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    if row["weights"]:
+        weights = f"here, {row['weights_mb']} MB"
+    else:
+        weights = f"import {row['official_checkpoint']}, or train" if row["official_checkpoint"] else "train"
+    return [
+        ", ".join(row["organs"]).replace("_", " "),
+        row["modality"] or "-",
+        f"{row['dice']:.3f} (n={row['cases']})" if row["dice"] is not None else "-",
+        weights,
+        row["license"] or "-",
+    ]
+
+
+def _lines(cells: Sequence[str]) -> list[str]:
+    """One row of the table, each cell wrapped into its column."""
+    columns = [
+        [line for part in cell.split("\n") for line in textwrap.wrap(part, width, break_long_words=False)]
+        for cell, width in zip(cells, WIDTHS.values())
+    ]
+    height = max(map(len, columns))
+    padded = [column + [""] * (height - len(column)) for column in columns]
+    return [
+        "  ".join(line.ljust(width) for line, width in zip(lines, WIDTHS.values())).rstrip() for lines in zip(*padded)
+    ]

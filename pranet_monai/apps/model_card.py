@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pranet_monai.bundle_store.bundle import SUMMARY, WEIGHTS
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
 
@@ -16,8 +17,6 @@ __all__ = ["eval_metrics", "fill_scores", "large_files", "scores_table"]
 SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
 COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
 PHOTOGRAPH_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
-WEIGHTS = Path("models/model.pt")
-SUMMARY = Path("docs/validation/summary.json")
 
 
 def scores_table(summary: dict[str, Any]) -> str:

@@ -11,39 +11,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pranet_monai
-from pranet_monai.errors import UsageError
+from pranet_monai.bundle_store import find_bundle
+from pranet_monai.bundle_store.install import LEFT_OUT
 from pranet_monai.storage.tables import write_atomically
 
 __all__ = ["pack_bundle", "run"]
 
 PACKAGE = Path(pranet_monai.__file__).parent
-# what running a bundle leaves in its folder, and what only serves to make it
-LEFT_OUT = {"__pycache__", "bundle.yaml", "eval", "runs"}
 # a fixed date makes the same content the same file, so that its hash can be published
 DATE = (2020, 1, 1, 0, 0, 0)
 
 
-def pack_bundle(folder: Path, output_dir: Path) -> Path:
+def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
     """Writes ``<output_dir>/<name>_v<version>.zip``.
 
     MONAI's bundle runner, the model zoo and MONAI Label all put a bundle's root folder on Python's search path, so the
     package lies there and the configs work unchanged.
 
     Args:
-        folder: the bundle.
+        bundle: its name or folder, see :func:`~pranet_monai.bundle_store.find_bundle`.
         output_dir: where the file goes; it is made where it is missing.
 
     Returns:
         The file written.
 
     Raises:
-        UsageError: ``folder`` is no bundle.
+        UsageError: there is no such bundle.
     """
-    folder = folder.resolve()
-    metadata = folder / "configs" / "metadata.json"
-    if not metadata.is_file():
-        raise UsageError(f"{folder} is no bundle: it has no configs/metadata.json")
-    version = json.loads(metadata.read_text(encoding="utf-8"))["version"]
+    found = find_bundle(bundle)
+    folder, version = found.folder, json.loads(found.config("metadata").read_text(encoding="utf-8"))["version"]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for root, below in ((folder, Path()), (PACKAGE, Path(PACKAGE.name))):
@@ -61,11 +57,10 @@ def run(args: argparse.Namespace) -> int:
     """Packs the bundle and says how to use the file."""
     target = pack_bundle(args.bundle, args.output_dir)
     print(f"{target} ({target.stat().st_size / 2**20:.1f} MiB)")
-    print(
-        "Unzip it anywhere, install monai and the required_packages_version of configs/metadata.json, and in its folder"
-    )
+    print(f"Where pranet-monai is installed: pranet-monai install {target.name}")
+    print("Elsewhere: unzip it, install monai and the required_packages_version of configs/metadata.json, and there")
     print("run: python -m monai.bundle run --config_file configs/inference.json --dataset_dir DIR --output_dir DIR")
-    if not (args.bundle / "models" / "model.pt").is_file():
+    if not find_bundle(args.bundle).weights:
         print("It holds no weights (models/model.pt): they must be trained or imported before it can segment.")
     return 0
 

@@ -10,6 +10,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "info",
+    "install",
     "check-data",
     "phantom",
     "pack",

@@ -14,5 +14,5 @@ EXAMPLE = "pranet-monai build-bundles --check"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``build-bundles``."""
-    parser.add_argument("root", nargs="?", type=Path, metavar="FOLDER", help="of the bundles (bundles)")
+    parser.add_argument("root", nargs="?", type=Path, metavar="FOLDER", help="of the bundles (default: the checkout's)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not up to date")

@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pranet_monai.commands.complete import with_bundle_names
+
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
 SUMMARY = "put trained weights into a bundle, checked and with their hash"
-EXAMPLE = "pranet-monai bundle-weights runs/model_trained.pt --bundle acdc_emcad_dsra_segmentation"
+EXAMPLE = "pranet-monai bundle-weights runs/model_trained.pt --bundle acdc"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +20,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "weights", type=Path, nargs="+", metavar="FILE",
         help="what a training left, such as model_trained.pt; of several, trained from the same start, their mean",
     )  # fmt: skip
-    parser.add_argument("--bundle", type=Path, required=True, help="bundle (folder, or its name in bundles)")
+    with_bundle_names(parser.add_argument("--bundle", required=True, help="name or folder, such as acdc"))
     parser.add_argument("--half", action="store_true", help="16 bit numbers: half the size, loaded back to 32 bit")

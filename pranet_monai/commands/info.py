@@ -7,11 +7,11 @@ import argparse
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
-SUMMARY = "list networks and backbones with sizes, checkpoints and licences"
-EXAMPLE = "pranet-monai info networks --json"
+SUMMARY = "list bundles with scores and licences, or networks and backbones with sizes"
+EXAMPLE = "pranet-monai info bundles"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``info``."""
-    parser.add_argument("topic", choices=["networks"], help="what to list")
+    parser.add_argument("topic", choices=["bundles", "networks"], help="what to list")
     parser.add_argument("--json", action="store_true", help="machine-readable")

@@ -43,8 +43,8 @@ def assert_same_network(file: Path, checkpoint: Path) -> None:
 def test_into_a_bundle(
     by_name: bool, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = make_bundle(tmp_path / "bundles" / "heart")
-    monkeypatch.chdir(tmp_path)
+    folder = make_bundle(tmp_path / "mine" / "heart")
+    monkeypatch.setenv("PRANET_MONAI_BUNDLES", str(tmp_path / "mine"))
     assert main(["import-checkpoint", str(checkpoint), "--bundle", "heart" if by_name else str(folder)]) == 0
     file = folder / "models" / "model.pt"
     (listed,) = yaml.safe_load((folder / "large_files.yml").read_text())["large_files"]
@@ -81,4 +81,4 @@ def test_wrong_use(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["import-checkpoint", str(tmp_path / "missing.pth")]) == 2
     assert "missing.pth does not exist" in capsys.readouterr().err
     assert main(["import-checkpoint", str(checkpoint), "--bundle", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere is no bundle" in capsys.readouterr().err
+    assert "nowhere: found no bundle of this name" in capsys.readouterr().err

@@ -18,6 +18,7 @@ def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "tiny_segmentation"
     files = {
         "configs/metadata.json": '{"version": "1.2.3"}',
+        "configs/inference.json": "{}",
         "bundle.yaml": "",
         "eval/a_seg.nii.gz": "",
         "LICENSE": "free",
@@ -45,7 +46,7 @@ def test_same_content_is_the_same_file(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_not_a_bundle(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no bundle: it has no configs/metadata.json"):
+    with pytest.raises(UsageError, match="without configs/inference.json, which is no bundle"):
         pack.pack_bundle(tmp_path, tmp_path)
 
 

@@ -19,7 +19,7 @@ from pranet_monai.networks.nets import NETWORKS
 from pranet_monai.networks.published import PUBLISHED
 from pranet_monai.storage.tables import read_csv, strict_json
 
-from .conftest import BUNDLES_TO_BUILD, ROOT, network_of, read_json, training_options
+from .conftest import BUNDLES, BUNDLES_TO_BUILD, ROOT, network_of, read_json, training_options
 
 SCHEMA = Path(__file__).with_name("meta_schema.json")
 LARGEST_FILE = 40 * 2**20
@@ -31,7 +31,7 @@ def test_generated_files_are_up_to_date(bundle: Path) -> None:
         for path, text in build_bundle(bundle).items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
-    assert not stale, f"run: python -m pranet_monai build-bundles; not up to date: {stale}"
+    assert not stale, f"run: pranet-monai build-bundles; not up to date: {stale}"
 
 
 def test_files_that_a_bundle_needs(bundle: Path) -> None:
@@ -54,6 +54,14 @@ def test_metadata(bundle: Path) -> None:
     names = list(labels.values())
     names = names[1:] if pred["pred"]["num_channels"] == 1 else names  # one channel of probabilities has no background
     assert pred["pred"]["channel_def"] == {str(index): name for index, name in enumerate(names)}
+
+
+def test_short_names_are_unique() -> None:
+    """And short, so that they are worth typing."""
+    names = [read_json(bundle / "configs" / "metadata.json")["short_name"] for bundle in BUNDLES]
+    assert len(set(names)) == len(names)
+    assert not set(names) & {bundle.name for bundle in BUNDLES}
+    assert max(map(len, names)) <= 16
 
 
 def test_official_checkpoint_is_of_this_network(bundle: Path) -> None:

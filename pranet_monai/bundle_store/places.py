@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folders in which bundles are looked for. No other module of the package knows one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pranet_monai
+from pranet_monai.errors import UsageError
+
+__all__ = ["VARIABLE", "cache_folder", "checkout_folder", "places", "user_folder"]
+
+VARIABLE = "PRANET_MONAI_BUNDLES"
+FOLDER = "bundles"
+
+
+def places() -> Iterator[tuple[str, Path]]:
+    """What a place is called, and the folder, which holds bundles or is one; what comes first wins.
+
+    The folders that the variable ``PRANET_MONAI_BUNDLES`` lists (with ``:`` between them, ``;`` on Windows), those of
+    the checkout that this package is part of, and what ``pranet-monai install`` has put into the user's data folder.
+
+    Raises:
+        UsageError: the variable names a folder that isn't there.
+    """
+    for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise UsageError(f"{VARIABLE}={name}: found no such folder; fix: set it to folders that hold bundles")
+        yield VARIABLE, folder
+    if checkout := checkout_folder():
+        yield "checkout", checkout
+    yield "installed", user_folder()
+
+
+def checkout_folder() -> Path | None:
+    """The project's bundles beside this package, where it lies in a checkout (an editable install does)."""
+    folder = Path(pranet_monai.__file__).resolve().parent.parent / FOLDER
+    return folder if (folder / "_shared").is_dir() else None
+
+
+def user_folder() -> Path:
+    """Where ``install`` puts bundles; it may not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_path("pranet_monai", appauthor=False)) / FOLDER
+
+
+def cache_folder() -> Path:
+    """Where packed bundles are unpacked that are used without being installed; it may not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("pranet_monai", appauthor=False)) / FOLDER

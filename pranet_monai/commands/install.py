@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``install`` asks for."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
+
+SUMMARY = "install a packed bundle, so that its name works from any folder"
+EXAMPLE = "pranet-monai install acdc_emcad_dsra_segmentation_v0.1.0.zip"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``install``."""
+    parser.add_argument(
+        "source", metavar="ZIP|FOLDER",
+        help="what pranet-monai pack has made, or a bundle's folder; a bundle can run code: install what you trust",
+    )  # fmt: skip
+    parser.add_argument("--force", action="store_true", help="take the place of an installed bundle of this name")
