@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The protocol of the papers, faults included, for comparison with published tables and for nothing else.
 
-It is the evaluation code of the original EMCAD, MIST, MERIT and PraNet. Every name here and in the rows says so.
+It is the evaluation code of the original EMCAD, MIST and MERIT on volumes. Every name here and in the rows says so.
 """
 
 from __future__ import annotations
@@ -11,19 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pranet_monai.metrics.masks import as_mask_pair
 from pranet_monai.metrics.overlap import dice, iou
-from pranet_monai.metrics.polyp import as_grey_map, saliency_metrics
 from pranet_monai.metrics.surface import SurfaceDistances
 
 __all__ = [
-    "PAPER_POLYP_NOTE",
     "PAPER_VOLUME_NOTE",
     "paper_case_metrics",
-    "paper_grey_map",
-    "paper_polyp_metrics",
     "paper_volume_metrics",
     "summarise_paper",
 ]
@@ -31,10 +27,6 @@ __all__ = [
 PAPER_VOLUME_NOTE = (
     "Protocol of the papers: distances in voxels, whatever the spacing; a missed organ scores HD95 and ASSD 0, the "
     "best; an organ predicted where there is none scores Dice and IoU 1; one absent from both scores Dice and IoU 0."
-)
-PAPER_POLYP_NOTE = (
-    "Protocol of the papers: each map is stretched to its own minimum and maximum and cut to 8 bits, and Dice and IoU "
-    "are means over 256 thresholds, of which the lowest calls the whole image polyp; an image without polyp scores 0."
 )
 
 
@@ -79,34 +71,6 @@ def paper_case_metrics(
         {"organ": organ, **paper_volume_metrics(np.isin(predicted, indices), np.isin(expert, indices))}
         for organ, indices in organs.items()
     ]
-
-
-def paper_grey_map(probability: ArrayLike) -> NDArray[np.uint8]:
-    """The map (H, W) as the originals store it: stretched to its own range in float32 and cut to 8 bits."""
-    grey = np.asarray(probability, dtype=np.float32)
-    stretched = (grey - grey.min()) / (grey.max() - grey.min() + np.float32(1e-8))
-    return (stretched * 255).astype(np.uint8)
-
-
-def paper_polyp_metrics(prediction: ArrayLike, reference: ArrayLike) -> dict[str, float]:
-    """Measures one image as the papers do.
-
-    Args:
-        prediction: probability (H, W) in [0, 1], or the 8-bit map (uint8) that :func:`paper_grey_map` makes of it.
-        reference: mask (H, W), boolean or holding only 0 and 1. The originals call each non-zero pixel of it polyp.
-
-    Returns:
-        ``paper_mean_dice``, ``paper_mean_iou``, ``paper_mean_e``, ``paper_weighted_f``, ``paper_s_measure`` and
-        ``paper_mae``, see :data:`PAPER_POLYP_NOTE`; the weighted F of an image without polyp is NaN.
-
-    Raises:
-        ValueError: when the shapes differ, the map leaves [0, 1] or the reference is no mask.
-    """
-    array = np.asarray(prediction)
-    grey = array if array.dtype == np.uint8 else paper_grey_map(as_grey_map(array))
-    probability = as_grey_map(grey / 255)
-    _, mask = as_mask_pair(probability > 0, reference)
-    return {f"paper_{name}": value for name, value in saliency_metrics(probability, mask).items()}
 
 
 def summarise_paper(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> dict[str, Any]:

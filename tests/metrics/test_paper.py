@@ -11,8 +11,6 @@ import pytest
 
 from pranet_monai.metrics.paper import (
     paper_case_metrics,
-    paper_grey_map,
-    paper_polyp_metrics,
     paper_volume_metrics,
     summarise_paper,
 )
@@ -21,14 +19,6 @@ from .blobs import label_pair
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RECORDED = json.loads((GOLDEN / "metrics.json").read_text())
-POLYP_NAMES = {
-    "meanDic": "paper_mean_dice",
-    "meanIoU": "paper_mean_iou",
-    "wFm": "paper_weighted_f",
-    "Sm": "paper_s_measure",
-    "meanEm": "paper_mean_e",
-    "mae": "paper_mae",
-}
 
 
 @pytest.mark.parametrize("case", list(RECORDED["volume"]))
@@ -38,14 +28,6 @@ def test_recorded_volume_metrics(case: str) -> None:
         reference = arrays["gt"] & (case in ("both", "gt_only"))
     values = list(paper_volume_metrics(prediction, reference).values())
     assert values == pytest.approx(RECORDED["volume"][case]["metric"], abs=1e-12)
-
-
-@pytest.mark.parametrize("case", list(RECORDED["polyp"]))
-def test_recorded_polyp_metrics(case: str) -> None:
-    with np.load(GOLDEN / f"metrics_polyp_{case}.npz") as arrays:
-        values = paper_polyp_metrics(arrays["pred"], arrays["gt"])
-    expected = {POLYP_NAMES[name]: value for name, value in RECORDED["polyp"][case]["values"].items()}
-    assert values == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_case_rows_and_their_averages() -> None:
@@ -67,12 +49,3 @@ def test_undefined_averages_are_none() -> None:
     rows = [{"organ": "polyp", "paper_weighted_f": np.nan}, {"organ": "polyp", "paper_weighted_f": 0.5}]
     assert summarise_paper(rows)["overall"] == {"paper_weighted_f": None}
     assert summarise_paper([]) == {"organs": {}, "overall": {}}
-
-
-def test_probabilities_are_stretched_and_cut() -> None:
-    probability = np.array([[0.125, 0.25, 0.375, 0.625]])
-    assert paper_grey_map(probability).tolist() == [[0, 63, 127, 255]]  # of 0, 63.75, 127.5, 255
-    assert paper_grey_map(np.full((2, 2), 0.7)).tolist() == [[0, 0], [0, 0]]
-    mask = np.array([[0, 0, 1, 1]], bool)
-    assert paper_polyp_metrics(probability, mask) == paper_polyp_metrics(paper_grey_map(probability), mask)
-    assert paper_polyp_metrics(probability, mask)["paper_mae"] == pytest.approx((63 + 128) / 255 / 4)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,24 @@ from pranet_monai.metrics.polyp import POLYP_METRICS, polyp_metrics, summarise_p
 
 POLYP = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 NONE = np.zeros_like(POLYP)
+GOLDEN = Path(__file__).parents[1] / "golden"
+RECORDED = json.loads((GOLDEN / "metrics.json").read_text())["polyp"]
+ORIGINALS_NAMES = {
+    "meanDic": "mean_dice",
+    "meanIoU": "mean_iou",
+    "wFm": "weighted_f",
+    "Sm": "s_measure",
+    "meanEm": "mean_e",
+    "mae": "mae",
+}
+
+
+@pytest.mark.parametrize("case", list(RECORDED))
+def test_recorded_by_the_originals_code(case: str) -> None:
+    with np.load(GOLDEN / f"metrics_polyp_{case}.npz") as arrays:
+        row = polyp_metrics(arrays["pred"] / 255, arrays["gt"])
+    expected = {ORIGINALS_NAMES[name]: value for name, value in RECORDED[case]["values"].items()}
+    assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_threshold_one_half() -> None:

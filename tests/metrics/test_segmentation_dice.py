@@ -10,18 +10,17 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 from ignite.engine import Engine
-from monai.data import MetaTensor, list_data_collate
+from monai.data import MetaTensor
 from monai.handlers import IgniteMetricHandler
 from monai.metrics import DiceMetric
 from monai.networks.utils import one_hot
 
-from pranet_monai.metrics import SegmentationDice, SegmentationSurface, case_metrics
+from pranet_monai.metrics import SegmentationDice, case_metrics
 
 from .blobs import label_pair
 
 CLASSES = 4
 ORGANS = {"one": (1,), "two": (2,), "three": (3,)}
-COLUMNS = {"hd95": "hd95_mm", "assd": "assd_mm", "nsd": "nsd"}
 SPACING = (1.5, 0.8, 6.0)
 
 
@@ -34,16 +33,16 @@ def batch(*seeds: int) -> tuple[torch.Tensor, torch.Tensor]:
     return tuple(torch.from_numpy(np.stack(labels))[:, None] for labels in zip(*pairs))  # type: ignore[return-value]
 
 
-def expected(column: str, prediction: torch.Tensor, reference: torch.Tensor, spacing=SPACING) -> np.ndarray:
-    cases = [case_metrics(p[0], r[0], ORGANS, spacing) for p, r in zip(prediction.numpy(), reference.numpy())]
-    return np.array([[row[column] for row in rows] for rows in cases])
+def expected(prediction: torch.Tensor, reference: torch.Tensor) -> np.ndarray:
+    cases = [case_metrics(p[0], r[0], ORGANS, SPACING) for p, r in zip(prediction.numpy(), reference.numpy())]
+    return np.array([[row["dice"] for row in rows] for rows in cases])
 
 
 def test_dice_agrees_with_the_pure_function_and_monai() -> None:
     prediction, reference = batch(0, 1, 2)
     metric = SegmentationDice(CLASSES)
     scores = metric(prediction, reference)
-    np.testing.assert_allclose(scores, expected("dice", prediction, reference))
+    np.testing.assert_allclose(scores, expected(prediction, reference))
     monai = DiceMetric(include_background=False)
     np.testing.assert_allclose(scores, monai(one_hot(prediction, CLASSES), one_hot(reference, CLASSES)), atol=1e-6)
     assert metric.aggregate().item() == pytest.approx(monai.aggregate().item(), abs=1e-6)
@@ -86,53 +85,17 @@ def test_background_on_request() -> None:
     np.testing.assert_array_equal(scores[:, 1:], SegmentationDice(CLASSES)(*batch(0)))
 
 
-@pytest.mark.parametrize("metric", list(COLUMNS))
-def test_surface_agrees_with_the_pure_functions(metric: str) -> None:
-    prediction, reference = batch(5, 6)
-    surface = SegmentationSurface(metric, CLASSES, spacing=SPACING)
-    values = expected(COLUMNS[metric], prediction, reference)
-    np.testing.assert_allclose(surface(prediction, reference), values)
-    assert surface.aggregate().item() == pytest.approx(np.nanmean(np.nanmean(values, axis=1)))
-
-
-@pytest.mark.parametrize("collate", [list_data_collate, list], ids=["batch", "list"])
-def test_spacing_of_each_case_comes_from_its_affine(collate) -> None:
-    prediction, reference = batch(7, 8)
-    affines = [torch.diag(torch.tensor([*SPACING, 1.0])), torch.diag(torch.tensor([3.0, 2, 1, 1]))]
-    items = [MetaTensor(labels, affine=affine) for labels, affine in zip(reference, affines)]
-    scores = SegmentationSurface("hd95", CLASSES, spacing=(9, 9, 9))(collate(list(prediction)), collate(items))
-    np.testing.assert_allclose(scores[:1], expected("hd95_mm", prediction[:1], reference[:1]))
-    np.testing.assert_allclose(scores[1:], expected("hd95_mm", prediction[1:], reference[1:], (3, 2, 1)))
-
-
-def test_missing_more_is_never_better() -> None:
-    prediction, reference = batch(9, 10)
-    worse = torch.where(prediction == 1, 0, prediction)
-    for metric, sign in (("hd95", 1), ("assd", 1), ("nsd", -1)):
-        scores = []
-        for labels in (prediction, worse):
-            surface = SegmentationSurface(metric, CLASSES, spacing=SPACING)
-            surface(labels, reference)
-            scores.append(sign * surface.aggregate())
-        assert scores[1] > scores[0]
-    surface = SegmentationSurface("hd95", CLASSES, spacing=SPACING, missed="inf")
-    surface(worse, reference)
-    assert surface.aggregate().item() == math.inf
-
-
 def test_in_the_handlers_of_an_engine() -> None:
     data = [batch(0, 1), batch(2, 3)]
     engine = Engine(lambda _, item: item)
     IgniteMetricHandler(SegmentationDice(CLASSES)).attach(engine, "dice")
-    IgniteMetricHandler(SegmentationSurface("nsd", CLASSES, reduction="mean_batch", spacing=SPACING)).attach(
-        engine, "nsd"
-    )
+    IgniteMetricHandler(SegmentationDice(CLASSES, reduction="mean_batch")).attach(engine, "dice_of_each")
     for _ in range(2):  # the second run starts afresh
         engine.run(data)
-        values = np.concatenate([expected("dice", *item) for item in data])
+        values = np.concatenate([expected(*item) for item in data])
         assert engine.state.metrics["dice"] == pytest.approx(np.nanmean(np.nanmean(values, axis=1)))
         np.testing.assert_allclose(engine.state.metric_details["dice"], values)
-        assert engine.state.metrics["nsd"].shape == (3,)
+        np.testing.assert_allclose(engine.state.metrics["dice_of_each"], np.nanmean(values, axis=0))
 
 
 def _score_on_one_rank(rank: int, port: int) -> None:
@@ -143,7 +106,7 @@ def _score_on_one_rank(rank: int, port: int) -> None:
     alone = SegmentationDice(CLASSES)
     mine = slice(0, 2) if rank == 0 else slice(2, 3)
     alone(prediction[mine], reference[mine])
-    values = expected("dice", prediction, reference)
+    values = expected(prediction, reference)
     np.testing.assert_allclose(alone.get_buffer(), values)
     assert alone.aggregate().item() == pytest.approx(np.nanmean(np.nanmean(values, axis=1)))
     assert alone.counts()["missed"] == [0, 1, 0]
@@ -170,8 +133,6 @@ def test_wrong_input() -> None:
         SegmentationDice(CLASSES)(prediction[..., 1:], reference)
     with pytest.raises(ValueError, match="needs a reference"):
         metric(prediction)
-    with pytest.raises(ValueError, match=r"distances need a voxel size: .* SegmentationSurface\(spacing=...\)"):
-        SegmentationSurface("hd95", CLASSES)(prediction, reference)
     with pytest.raises(ValueError, match="SegmentationDice has seen no case"):
         metric.aggregate()
     assert metric.counts()["missed"] == [0, 0]
@@ -182,11 +143,8 @@ def test_wrong_input() -> None:
     [
         ({"num_classes": 1}, "must be at least 2, got 1"),
         ({"reduction": "sum"}, "reduction must be one of mean, mean_batch, none, got 'sum'"),
-        ({"metric": "hd"}, "metric must be one of hd95, assd, nsd, got 'hd'"),
-        ({"definition": "mean"}, "definition must be one of pooled, max"),
-        ({"missed": "nan"}, "missed must be one of diagonal, inf, got 'nan'"),
     ],
 )
 def test_wrong_arguments(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SegmentationSurface(**({"metric": "hd95", "num_classes": CLASSES} | arguments))
+        SegmentationDice(**({"num_classes": CLASSES} | arguments))

@@ -1,34 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of label volumes as MONAI metric classes, for the handlers of a bundle."""
+"""Dice of label volumes as a MONAI metric class, for the handlers of a bundle."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from monai.config import TensorOrList
-from monai.data import MetaTensor
 from monai.metrics import CumulativeIterationMetric
 
 from pranet_monai.metrics.masks import Status, check_option, mask_status
-from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
 
-__all__ = ["SegmentationDice", "SegmentationMetric", "SegmentationSurface"]
+__all__ = ["SegmentationDice"]
 
 Reduction = Literal["mean", "mean_batch", "none"]
-SurfaceMetric = Literal["hd95", "assd", "nsd"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
-class SegmentationMetric(CumulativeIterationMetric):
-    """Base of the metrics that score each class of each case of a batch of label volumes.
+class SegmentationDice(CumulativeIterationMetric):
+    """Dice of each class on whole volumes, ``2 |P ∩ R| / (|P| + |R|)``, computed where the tensors are.
 
-    A class that neither the prediction nor the reference of a case holds scores NaN and is left out of the means. A
-    class that only one of them holds gets the worst score and stays in, and :meth:`counts` says how often. Both hold
-    over all processes of a distributed run.
+    The default reduction is the mean over the cases of the mean over the organs of a case. A class that neither the
+    prediction nor the reference of a case holds scores NaN and is left out of the means. A class that only one of them
+    holds scores 0 and stays in, and :meth:`counts` says how often. Both hold over all processes of a distributed run.
 
     Args:
         num_classes: number of classes, background included.
@@ -38,6 +32,14 @@ class SegmentationMetric(CumulativeIterationMetric):
 
     Raises:
         ValueError: when ``num_classes`` is below 2 or ``reduction`` is unknown.
+
+    Example:
+        >>> metric = SegmentationDice(num_classes=3)
+        >>> labels = torch.tensor([0, 1, 1, 2]).reshape(1, 1, 2, 2)
+        >>> metric(labels, labels).tolist()
+        [[1.0, 1.0]]
+        >>> metric.aggregate().item()
+        1.0
     """
 
     def __init__(self, num_classes: int, include_background: bool = False, reduction: Reduction = "mean") -> None:
@@ -49,16 +51,12 @@ class SegmentationMetric(CumulativeIterationMetric):
         check_option("reduction", reduction, Reduction)
         self.reduction = reduction
 
-    @abstractmethod
-    def _score(self, prediction: torch.Tensor, reference: torch.Tensor, spacing: Sequence[float] | None) -> float:
-        """Scores one class of one case: boolean masks (H, W[, D]), spacing in mm or None where it isn't known."""
-
     def __call__(self, y_pred: TensorOrList, y: TensorOrList | None = None, **kwargs: Any) -> torch.Tensor:
         """Scores a batch and keeps the scores for :meth:`aggregate`.
 
         Args:
             y_pred: labels (B, 1, H, W[, D]) or one-hot (B, num_classes, H, W[, D]), or a list of such without B.
-            y: the reference, likewise. Its affine, if it has one, or that of ``y_pred`` gives the spacing.
+            y: the reference, likewise.
             kwargs: none are used.
 
         Returns:
@@ -74,15 +72,14 @@ class SegmentationMetric(CumulativeIterationMetric):
         """Scores (B, classes) and indices into STATUSES (B, classes)."""
         if y is None:
             raise ValueError(f"{type(self).__name__} needs a reference (y), got None")
-        spacings = _spacings(y if isinstance(y, MetaTensor) else y_pred)
         predictions, references = self._labels(y_pred, "y_pred"), self._labels(y, "y")
         if predictions.shape != references.shape:
             raise ValueError(f"y_pred and y must have the same grid, got {tuple(y_pred.shape)} and {tuple(y.shape)}")
         scores, statuses = [], []
-        for prediction, reference, spacing in zip(predictions, references, spacings):
+        for prediction, reference in zip(predictions, references):
             for index in self.classes:
                 pair = prediction == index, reference == index
-                scores.append(self._score(*pair, spacing))
+                scores.append(_dice(*pair))
                 statuses.append(STATUSES.index(mask_status(*pair)))
         shape = len(predictions), len(self.classes)
         return [torch.tensor(scores, dtype=torch.float64).reshape(shape), torch.tensor(statuses).reshape(shape)]
@@ -136,80 +133,7 @@ class SegmentationMetric(CumulativeIterationMetric):
         return scores.nanmean(dim=0) if reduction == "mean_batch" else scores
 
 
-class SegmentationDice(SegmentationMetric):
-    """Dice of each class on whole volumes, ``2 |P ∩ R| / (|P| + |R|)``, computed where the tensors are.
-
-    The default reduction is the mean over the cases of the mean over the organs of a case. A class absent from both
-    masks is left out, a class absent from one scores 0. See :class:`SegmentationMetric` for the arguments.
-
-    Example:
-        >>> metric = SegmentationDice(num_classes=3)
-        >>> labels = torch.tensor([0, 1, 1, 2]).reshape(1, 1, 2, 2)
-        >>> metric(labels, labels).tolist()
-        [[1.0, 1.0]]
-        >>> metric.aggregate().item()
-        1.0
-    """
-
-    def _score(self, prediction: torch.Tensor, reference: torch.Tensor, spacing: Sequence[float] | None) -> float:
-        size = int(prediction.count_nonzero()) + int(reference.count_nonzero())
-        return 2 * int((prediction & reference).count_nonzero()) / size if size else float("nan")
-
-
-class SegmentationSurface(SegmentationMetric):
-    """HD95, ASSD (both mm) or NSD of each class on whole volumes, with the spacing from the reference's affine.
-
-    Args:
-        metric: "hd95", "assd" or "nsd".
-        num_classes: see :class:`SegmentationMetric`, as for ``include_background`` and ``reduction``.
-        include_background: score class 0 too.
-        reduction: of :meth:`aggregate`.
-        definition: of HD95, see :func:`~pranet_monai.metrics.hd95`.
-        tolerance_mm: of NSD.
-        missed: HD95 and ASSD of a class that only one of the volumes holds: "diagonal" of the volume in mm or "inf".
-            NaN is not offered, as the means would leave it out.
-        spacing: voxel size in mm for tensors without an affine; with an affine it is not used.
-
-    Raises:
-        ValueError: when an argument is none of the above.
-    """
-
-    def __init__(
-        self,
-        metric: SurfaceMetric,
-        num_classes: int,
-        include_background: bool = False,
-        reduction: Reduction = "mean",
-        definition: HD95Definition = "pooled",
-        tolerance_mm: float = DEFAULT_TOLERANCE_MM,
-        missed: Literal["diagonal", "inf"] = "diagonal",
-        spacing: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__(num_classes, include_background, reduction)
-        check_option("metric", metric, SurfaceMetric)
-        check_option("definition", definition, HD95Definition)
-        check_option("missed", missed, Literal["diagonal", "inf"])
-        self.metric = metric
-        self.definition = definition
-        self.tolerance_mm = tolerance_mm
-        self.missed = missed
-        self.spacing = spacing
-
-    def _score(self, prediction: torch.Tensor, reference: torch.Tensor, spacing: Sequence[float] | None) -> float:
-        spacing = self.spacing if spacing is None else spacing
-        if spacing is None:
-            raise ValueError(
-                f"distances need a voxel size: pass y as MetaTensor, or {type(self).__name__}(spacing=...)"
-            )
-        surfaces = SurfaceDistances(prediction.numpy(force=True), reference.numpy(force=True), spacing, self.missed)
-        if self.metric == "hd95":
-            return surfaces.hd95(self.definition)
-        return surfaces.assd() if self.metric == "assd" else surfaces.nsd(self.tolerance_mm)
-
-
-def _spacings(tensor: torch.Tensor) -> list[Sequence[float] | None]:
-    """Voxel size in mm of each item of a batch (B, C, H, W[, D]), None without an affine."""
-    if not isinstance(tensor, MetaTensor):
-        return [None] * len(tensor)
-    sizes = np.asarray(tensor.pixdim, dtype=np.float64)
-    return list(np.broadcast_to(sizes, (len(tensor), sizes.shape[-1])))
+def _dice(prediction: torch.Tensor, reference: torch.Tensor) -> float:
+    """Of two boolean masks (H, W[, D]), counted on their device; NaN where both are empty."""
+    size = int(prediction.count_nonzero()) + int(reference.count_nonzero())
+    return 2 * int((prediction & reference).count_nonzero()) / size if size else float("nan")
