@@ -68,7 +68,7 @@ def _backbone(record: BackboneRecord) -> dict[str, Any]:
         "description": record.description,
         "channels": list(record.channels),
         **size,
-        "pretrained": f"{record.timm_name}.{record.weights}",
+        "pretrained": record.package.package if record.package else f"{record.timm_name}.{record.weights}",
         "license": record.weights_license,
     }
 

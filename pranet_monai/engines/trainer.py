@@ -11,6 +11,8 @@ from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 
+from pranet_monai.engines.averaging import WeightAverage
+
 __all__ = ["SegmentationTrainer"]
 
 
@@ -28,6 +30,7 @@ class SegmentationTrainer(SupervisedTrainer):
         clip_value: largest absolute value of each gradient entry (the polyp recipe's clamp); None for no clipping.
         seed: start of all random numbers.
         amp: autocast in bf16 on CPUs, in fp16 with loss scaling on GPUs.
+        average: the average of the network's weights that follows the training, or None.
         **kwargs: those of :class:`monai.engines.SupervisedTrainer`.
     """
 
@@ -38,6 +41,7 @@ class SegmentationTrainer(SupervisedTrainer):
         clip_value: float | None = None,
         seed: int = 0,
         amp: bool = False,
+        average: WeightAverage | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **{"decollate": False, **kwargs})
@@ -50,6 +54,8 @@ class SegmentationTrainer(SupervisedTrainer):
         # MONAI sets its own `scaler` anew, for CUDA alone, when a run starts
         self.grad_scaler = torch.amp.GradScaler(device.type, enabled=amp and device.type == "cuda")
         self.add_event_handler(Events.EPOCH_STARTED, self._begin_epoch)
+        if average is not None:
+            average.attach(self)
 
     def _begin_epoch(self, engine: Engine) -> None:
         torch.manual_seed(self.seed * 1_000_003 + engine.state.epoch)

@@ -62,6 +62,18 @@ def test_training_makes_weights_that_the_bundle_runs(
     )
 
 
+def test_averaged_weights_are_kept(labelled_volumes: Path, tmp_path: Path) -> None:
+    bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
+    train(bundle, labelled_volumes, tmp_path / "runs", ema_momentum=0.3)
+    state = torch.load(tmp_path / "runs" / "training_state.pt", weights_only=True)
+    average = {name.removeprefix("module."): value for name, value in state["average"].items() if name != "n_averaged"}
+    for path in (bundle / "models" / "model_trained.pt", tmp_path / "runs" / "model_last.pt"):
+        kept = torch.load(path, weights_only=True)
+        assert kept.keys() == average.keys() and all(torch.equal(kept[name], average[name]) for name in kept)
+    weight = next(name for name, value in average.items() if value.ndim == 4)
+    assert not torch.equal(average[weight], state["network"][weight])
+
+
 def test_fine_tuning_on_everybody(labelled_data: Path, tmp_path: Path) -> None:
     """Other weights to begin with, of more classes, and no validation: the last epoch counts."""
     bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
@@ -171,7 +183,8 @@ def test_training_on_two_processes(runnable_bundle: Path, labelled_data: Path, t
 def test_killed_training_goes_on_to_the_same_result(labelled_volumes: Path, tmp_path: Path) -> None:
     bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
     options = {**training_options(labelled_volumes), "epochs": 6, "val_interval": 2, "batch_size": 2, "num_workers": 0,
-               "bundle_root": bundle, "config_file": bundle / "configs" / "train.json"}  # fmt: skip
+               "ema_momentum": 0.3, "bundle_root": bundle,
+               "config_file": bundle / "configs" / "train.json"}  # fmt: skip
 
     def command(folder: Path, **more: object) -> list[str]:
         every = {**options, "output_dir": folder, "ckpt_dir": folder, **more}

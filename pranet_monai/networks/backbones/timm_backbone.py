@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one adapter between timm and this package: an image in, a list of features out."""
 
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import timm
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pranet_monai.networks.backbones.registry import BACKBONES, BackboneRecord
+from pranet_monai.networks.backbones.registry import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, BackboneRecord
 
 __all__ = ["TimmBackbone", "create_backbone", "find_backbone"]
 
@@ -65,6 +66,9 @@ def _timm_model(record: BackboneRecord, pretrained: Union[bool, str], in_channel
         arguments["pretrained"] = True
         if isinstance(pretrained, str):
             arguments["pretrained_cfg_overlay"] = {"file": pretrained}
+        elif record.package is not None:
+            name = record.timm_name
+            arguments["pretrained_cfg_overlay"] = {"state_dict": record.package.state_of(name)}
     try:
         model = timm.create_model(name, **arguments)
     except (OSError, RuntimeError) as error:  # what hub and file errors derive from
@@ -79,19 +83,45 @@ def _timm_model(record: BackboneRecord, pretrained: Union[bool, str], in_channel
     return _NormedFeatures(model) if record.final_norm else model
 
 
+class _InputScaling(nn.Module):
+    """From images standardised as ImageNet's to what a backbone's weights expect, a factor and an offset per channel.
+
+    Channels other than red, green and blue get the mean of the three. The numbers follow from the backbone's name, so
+    they aren't kept with the weights.
+    """
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], in_channels: int) -> None:
+        super().__init__()
+        given_mean, given_std, own_mean, own_std = (
+            torch.tensor(values).double() for values in (IMAGENET_MEAN, IMAGENET_STD, mean, std)
+        )
+        for name, values in (("factor", given_std / own_std), ("offset", (given_mean - own_mean) / own_std)):
+            values = values if in_channels == 3 else values.mean().repeat(in_channels)
+            self.register_buffer(name, values.float().view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor + self.offset
+
+
 class TimmBackbone(nn.Module):
     """A timm model as backbone: ``(B, in_channels, H, W)`` to features at strides 4, 8, 16, 32, fine → coarse.
 
     Models of fixed windows (MaxViT) see the image resized to their ``image_size``; their strides count from that. The
-    others take images whose sides are multiples of ``divisor``.
+    others take images whose sides are multiples of ``divisor``. All take images standardised as ImageNet's: where the
+    weights expect another scaling, the record says so and it is done here.
 
     Args:
         record: what to build.
-        pretrained: ImageNet weights: False, True (from timm's hub or cache) or the path of a weights file.
+        pretrained: ImageNet weights: False, True (from the record's pip package, else from timm's hub or cache) or the
+            path of a weights file with timm's names.
         in_channels: channels of the input.
 
     Raises:
         RuntimeError: the ImageNet weights can't be had, for example offline.
+        UsageError: the pip package with the weights isn't installed, or its file isn't the known one.
     """
 
     image_size: Optional[int]  # torch.jit.script reads Optional attributes here
@@ -103,6 +133,9 @@ class TimmBackbone(nn.Module):
         self.strides: List[int] = list(record.strides)
         self.image_size = record.image_size
         self.divisor: int = record.strides[-1] if record.image_size is None else 1
+        usual = (record.input_mean, record.input_std) == (IMAGENET_MEAN, IMAGENET_STD)
+        scaling = _InputScaling(record.input_mean, record.input_std, in_channels)
+        self.input_scaling = nn.Identity() if usual else scaling
         self.body = _timm_model(record, pretrained, in_channels)
 
     def forward(self, x: Tensor) -> List[Tensor]:
@@ -110,7 +143,7 @@ class TimmBackbone(nn.Module):
         side = self.image_size
         if side is not None and (x.shape[2] != side or x.shape[3] != side):
             x = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
-        return self.body(x)
+        return self.body(self.input_scaling(x))
 
 
 def create_backbone(name: str, pretrained: Union[bool, str] = False, in_channels: int = 3) -> TimmBackbone:
