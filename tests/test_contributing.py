@@ -22,14 +22,12 @@ BUNDLE = "bundles/my_data_emcad_segmentation"
 CHECK_NETWORKS = """
 import torch
 from monai.networks.nets import FlexibleUNet
-from pranet_monai.networks.decoders import DECODERS
 from pranet_monai.networks.nets import EMCADNet
 
 with torch.device("meta"):  # shapes only
     assert EMCADNet(out_channels=2, backbone="convnext_tiny").eval()(torch.empty(1, 1, 64, 64)).shape == (1, 2, 64, 64)
     assert FlexibleUNet(3, 2, "convnext_tiny")(torch.empty(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 {recipe}
-assert DECODERS["fpn"] is FPNDecoder
 stages = net.train()(torch.rand(2, 1, 64, 64))
 assert [tuple(m.shape) for m in stages.foreground + stages.background] == [(2, 4, 64, 64)] * 8
 torch.jit.script(net.eval())
@@ -50,9 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     package = root / "pranet_monai"
     shutil.copytree(ROOT / "pranet_monai", package, ignore=shutil.ignore_patterns("__pycache__"))
     append(package / "networks" / "backbones" / "registry.py", recipe("backbone"))
-    decoders = package / "networks" / "decoders"
-    (decoders / "fpn.py").write_text(recipe("decoder"), encoding="utf-8")
-    append(decoders / "__init__.py", "from pranet_monai.networks.decoders.fpn import FPNDecoder\n" + recipe("table"))
+    (package / "networks" / "decoders" / "fpn.py").write_text(recipe("decoder"), encoding="utf-8")
     labels = package / "data" / "labels.py"
     before, head, after = labels.read_text(encoding="utf-8").partition("    for record in (\n")
     labels.write_text(before + head + f"        {recipe('labels').strip()},\n" + after, encoding="utf-8")

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks.table": set(),
     "networks.blocks": set(),
     "networks.backbones": {"networks.blocks", "networks.table"},
-    "networks.decoders": {"networks.blocks", "networks.table"},
+    "networks.decoders": {"networks.blocks"},
     "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders", "networks.table"},
     "networks": NETWORK_PARTS,
     "losses": set(),

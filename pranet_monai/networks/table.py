@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table in which backbones, decoders and networks stand: name → description and value."""
+"""The table in which backbones and networks stand: name → description and value."""
 
 from __future__ import annotations
 

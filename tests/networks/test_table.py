@@ -4,14 +4,13 @@ from __future__ import annotations
 import pytest
 
 from pranet_monai.networks.backbones import BACKBONES
-from pranet_monai.networks.decoders import DECODERS
 from pranet_monai.networks.nets import NETWORKS
 from pranet_monai.networks.table import ComponentTable
 
 
 @pytest.mark.parametrize(
     ("table", "known"),
-    [(BACKBONES, "pvt_v2_b0, .*res2net50"), (DECODERS, "emcad, cascade, cam, pranet"), (NETWORKS, "EMCADNet, MIST")],
+    [(BACKBONES, "pvt_v2_b0, .*res2net50"), (NETWORKS, "EMCADNet, MIST")],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_unknown_name_lists_the_known(table: ComponentTable, known: str) -> None:
@@ -19,7 +18,7 @@ def test_unknown_name_lists_the_known(table: ComponentTable, known: str) -> None
         table["nope"]
 
 
-@pytest.mark.parametrize("table", [BACKBONES, DECODERS, NETWORKS], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [BACKBONES, NETWORKS], ids=lambda table: table.name)
 def test_everything_has_a_description(table: ComponentTable) -> None:
     assert table.components
     assert all(component.description for component in table.components.values())

@@ -29,6 +29,9 @@ def dsra_gain(foreground: Tensor, background: Tensor, gain: str) -> Tensor:
     ``softmax`` runs over classes as in the paper (Eq. 2). For one class it is the constant 1: the official binary
     networks double their foreground and their background heads have no influence on it. ``sigmoid`` works per class,
     so also for one; ``difference`` is the raw margin; ``none`` is 0.
+
+    Raises:
+        ValueError: ``gain`` is none of them.
     """
     margin = foreground - background
     if gain == "softmax":
@@ -37,7 +40,9 @@ def dsra_gain(foreground: Tensor, background: Tensor, gain: str) -> Tensor:
         return torch.sigmoid(margin)
     if gain == "difference":
         return margin
-    return torch.zeros_like(margin)
+    if gain == "none":
+        return torch.zeros_like(margin)
+    raise ValueError(f"gain is {gain}, must be one of softmax, sigmoid, difference, none.")
 
 
 def _classifier(in_channels: int, out_channels: int, kernel_size: int, norm: bool) -> nn.Module:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
 from pranet_monai.networks.blocks import DSRAHead
-from pranet_monai.networks.blocks.dsra import dsra_gain, resize
+from pranet_monai.networks.blocks.dsra import DSRA_GAINS, dsra_gain, resize
 from tests.golden import recipe
 from tests.networks.cases import GOLDEN, TOLERANCE
 
@@ -63,6 +64,14 @@ def test_gains_by_hand(gain: str, factors: list[float]) -> None:
         foregrounds[1][0, :, 0, 0], torch.tensor([1 + factors[0], 2 + 2 * factors[1]]), rtol=1e-5, atol=1e-6
     )
     assert all(torch.equal(m, torch.full_like(m, 0.5)) for m in backgrounds)
+
+
+@pytest.mark.parametrize("function", [dsra_gain, torch.jit.script(dsra_gain)], ids=["eager", "scripted"])
+def test_a_misspelt_gain_is_no_gain_of_0(function: Callable[..., torch.Tensor]) -> None:
+    maps = torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
+    with pytest.raises(ValueError if function is dsra_gain else torch.jit.Error, match="gain is sigmod, must be one"):
+        function(*maps, "sigmod")
+    assert all(function(*maps, gain).shape == (1, 2, 4, 4) for gain in DSRA_GAINS)
 
 
 def test_softmax_doubles_a_single_class() -> None:
