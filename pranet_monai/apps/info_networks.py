@@ -49,10 +49,11 @@ def _network(entry: PublishedNetwork) -> dict[str, Any]:
         return NETWORKS[entry.network](**entry.arguments)
 
     net, size = _measure(build, entry.image_size)
+    backbones = [module.name for module in net.children() if isinstance(module, TimmBackbone)]
     return {
         "name": entry.name,
         "network": entry.network,
-        "backbone": " + ".join(module.name for module in net.children() if isinstance(module, TimmBackbone)),
+        "backbone": " + ".join(backbones or [entry.arguments["backbone"]]),  # FlexibleUNet brings encoders of its own
         "in_channels": net.in_channels,
         "out_channels": net.out_channels,
         **size,

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks as their papers publish them: arguments, image size and the checkpoints that the authors released."""
+"""The networks as published: arguments, image size and the checkpoints that the authors released. The papers' first,
+then MONAI's FlexibleUNet with the head, as `benchmarks/dsra_study.py` measured it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ class PublishedNetwork:
     """One published setting of a network.
 
     Attributes:
-        name: what the papers call it.
+        name: what its publication calls it.
         network: name in ``NETWORKS``.
         arguments: constructor arguments that differ from the defaults.
         image_size: side of the images that it was trained on, in pixels.
@@ -41,4 +43,7 @@ PUBLISHED = (
     PublishedNetwork("MIST + DSRA, Synapse", "MIST", {}, 256, ("MIST_Synapse.pth",)),
     PublishedNetwork("MERIT + DSRA, cascaded", "MERIT", {}, 256),
     PublishedNetwork("MERIT + DSRA, parallel", "MERIT", {"mode": "parallel"}, 256),
+    PublishedNetwork(
+        "FlexibleUNet + DSRA", "DSRAFlexibleUNet", {"in_channels": 1, "out_channels": 3, "backbone": "resnet18"}, 64
+    ),
 )

@@ -47,6 +47,15 @@ def test_table(few: None, capsys: pytest.CaptureFixture[str]) -> None:
         assert part in printed
 
 
+def test_monais_own_unet_has_a_row(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert {entry.network for entry in PUBLISHED} == set(NETWORKS.names)
+    monkeypatch.setattr(info_networks, "BACKBONES", ComponentStore("none", "backbones"))
+    monkeypatch.setattr(info_networks, "PUBLISHED", [e for e in PUBLISHED if e.network == "DSRAFlexibleUNet"])
+    assert main(["info", "networks", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["networks"]
+    assert (row["name"], row["backbone"], row["official_checkpoints"]) == ("FlexibleUNet + DSRA", "resnet18", [])
+
+
 @pytest.mark.slow
 def test_everything() -> None:
     """GMACs as counted on the original code; every network of the family has a row."""
@@ -56,7 +65,7 @@ def test_everything() -> None:
     assert gmacs["EMCAD-B2 + DSRA"] == 4.45
     assert gmacs["MIST + DSRA, Synapse"] == 35.06
     assert gmacs["MERIT + DSRA, cascaded"] == 34.06
-    assert {row["network"] for row in rows["networks"]} == set(NETWORKS.names) - {"DSRAFlexibleUNet"}
+    assert {row["network"] for row in rows["networks"]} == set(NETWORKS.names)
     assert [row["name"] for row in rows["backbones"]] == list(BACKBONES.names)
 
 
