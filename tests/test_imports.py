@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "storage": set(),
     "networks.table": set(),
     "networks.blocks": set(),
-    "networks.backbones": {"networks.blocks", "networks.table"},
+    "networks.backbones": {"networks.blocks", "networks.table", "storage"},
     "networks.decoders": {"networks.blocks"},
     "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders", "networks.table"},
     "networks": NETWORK_PARTS,
