@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai.bundle import ConfigParser
-
+from pranet_monai.apps.overrides import check_argv
 from pranet_monai.data.cases import Kind, find_cases
 from pranet_monai.data.splits import cases_of_split
 from pranet_monai.engines.weights import find_weights, weights_to_start_from
@@ -27,13 +26,9 @@ if TYPE_CHECKING:
     from pranet_monai.engines.case_evaluator import CaseEvaluator
     from pranet_monai.reports import RunReport
 
-__all__ = ["check_overrides", "check_run", "check_training", "finish_run", "run_cases", "run_training"]
+__all__ = ["check_run", "check_training", "finish_run", "own_command", "run_cases", "run_training"]
 
-# arguments of monai.bundle run itself; every other --name is meant for the config
-_RUN_ARGUMENTS = {
-    *("run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "args_file"),
-    *("tracking", "tracking_uri", "experiment_name", "run_name", "save_execute_config"),
-}
+_OWN_COMMAND: ContextVar[bool] = ContextVar("own_command", default=False)
 
 
 def check_run(
@@ -56,7 +51,7 @@ def check_run(
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
     with _wrong_use_exits():
-        check_overrides(sys.argv[1:])
+        check_argv(sys.argv[1:])
         find_cases(dataset_dir, output_dir=output_dir, kind=kind)
         find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
@@ -87,10 +82,10 @@ def check_training(
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] != "run":
+    if arguments[:1] != ["run"] and not _OWN_COMMAND.get():
         return
     with _wrong_use_exits():
-        check_overrides(arguments)
+        check_argv(arguments)
         if finetune_from is not None:
             weights_to_start_from(finetune_from)
         if not any(argument.startswith("--train#dataset") for argument in arguments):
@@ -140,38 +135,14 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[s
         raise SystemExit(report.exit_code)
 
 
-def check_overrides(arguments: Sequence[str]) -> None:
-    """Refuses ``--name value`` for a name that the config doesn't have; MONAI would ignore it without a word.
-
-    Args:
-        arguments: of ``monai.bundle run``; any other command is left alone.
-
-    Raises:
-        UsageError: naming the option and the ids that come close.
-    """
-    if not arguments or arguments[0] != "run":
-        return
-    given = {part[2:].partition("=")[0]: index for index, part in enumerate(arguments) if part.startswith("--")}
-    if "config_file" not in given:
-        return
-    known = _ids(arguments, given["config_file"]) | _RUN_ARGUMENTS
-    for option in given:
-        name = option.replace("-", "_").replace("::", "#").split("#")[0]
-        if name not in known:
-            close = difflib.get_close_matches(name.split(".")[0], known, n=2) or sorted(known - _RUN_ARGUMENTS)
-            raise UsageError(
-                f"--{option}: found no id {name!r} in the config; did you mean --{', --'.join(close)}? "
-                "(parts of an id are written id#part)"
-            )
-
-
-def _ids(arguments: Sequence[str], position: int) -> set[str]:
-    """Top-level ids of all config files of the command line."""
-    _, equals, value = arguments[position].partition("=")
-    files = value if equals else arguments[position + 1]
-    names = [name.strip(" '\"") for name in files.strip("[]()").split(",")]
-    keys = (ConfigParser.load_config_file(name) for name in names)
-    return {key.lstrip("+").replace("::", "#").split("#")[0] for config in keys for key in config}
+@contextmanager
+def own_command() -> Iterator[None]:
+    """Around a run of ``pranet-monai``: wrong use ends it, as it ends ``monai.bundle run``."""
+    token = _OWN_COMMAND.set(True)
+    try:
+        yield
+    finally:
+        _OWN_COMMAND.reset(token)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ and ``apps/check_data.py`` with ``run(args) -> int``, which is imported when the
 """
 
 COMMANDS = (
+    "segment",
+    "train",
     "evaluate",
     "compare",
     "info",

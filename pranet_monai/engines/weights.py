@@ -21,11 +21,11 @@ _log = logging.getLogger(__name__)
 
 _IMPORT = (
     "get the authors' {checkpoint} (github.com/ai4colonoscopy/PraNet-V2 links to it) and run "
-    "python -m pranet_monai import-checkpoint {checkpoint} --bundle {bundle}, or "
+    "pranet-monai import-checkpoint {checkpoint} --bundle {bundle}, or "
 )
 _TRAIN = (
-    "train: python -m monai.bundle run --bundle_root {bundle} --config_file {bundle}/configs/train.json "
-    "--dataset_dir DIR, then python -m pranet_monai bundle-weights {bundle}/models/model_trained.pt --bundle {bundle}"
+    "train: pranet-monai train {bundle} DATA OUTPUT, then "
+    "pranet-monai bundle-weights {bundle}/models/model_trained.pt --bundle {bundle}"
 )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 
-from pranet_monai.apps.bundle_run import check_overrides, check_run, check_training, finish_run, run_cases
+from pranet_monai.apps.bundle_run import check_run, check_training, finish_run, run_cases
+from pranet_monai.apps.overrides import check_argv
 from pranet_monai.errors import UsageError
 from pranet_monai.reports import RunReport
 
@@ -41,7 +42,7 @@ def test_right_use_passes_and_makes_the_folder(folders: dict[str, Path]) -> None
         (
             "weights",
             "bundle/models/best.pt",
-            "best.pt: found no such weights file (beside it: model.pt); fix: train: python -m",
+            "best.pt: found no such weights file (beside it: model.pt); fix: train: pranet-monai train",
         ),
     ],
 )
@@ -126,7 +127,7 @@ def configs(tmp_path: Path) -> list[str]:
 def test_known_overrides_pass(configs: list[str], options: list[str], form: str) -> None:
     both = str(configs)
     given = {"apart": ["--config_file", both], "equals": [f"--config_file={both}"]}
-    check_overrides(["run", *given[form], *options])
+    check_argv(["run", *given[form], *options])
 
 
 @pytest.mark.parametrize(
@@ -140,14 +141,14 @@ def test_known_overrides_pass(configs: list[str], options: list[str], form: str)
 )
 def test_misspelt_overrides_are_refused(configs: list[str], option: str, suggestion: str) -> None:
     with pytest.raises(UsageError) as caught:
-        check_overrides(["run", "--config_file", str(configs), option, "1"])
+        check_argv(["run", "--config_file", str(configs), option, "1"])
     assert str(caught.value).startswith(f"{option}: found no id") and suggestion in str(caught.value)
 
 
 def test_other_commands_are_left_alone(monkeypatch: pytest.MonkeyPatch, folders: dict[str, Path]) -> None:
-    check_overrides([])
-    check_overrides(["-q", "--maxfail=1"])
-    check_overrides(["run", "--unknown"])
+    check_argv([])
+    check_argv(["-q", "--maxfail=1"])
+    check_argv(["run", "--unknown"])
     monkeypatch.setattr(sys, "argv", ["pytest", "--color=yes"])
     check_run(**folders)
 

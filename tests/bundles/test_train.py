@@ -19,6 +19,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
+from pranet_monai.__main__ import main
 from pranet_monai.engines.case_dataset import reason_of
 
 from .conftest import SMALLEST, copy_with_random_weights, params, training_options
@@ -51,7 +52,10 @@ def test_training_makes_weights_that_the_bundle_runs(
     runnable_bundle: Path, labelled_data: Path, tmp_path: Path
 ) -> None:
     shipped = (runnable_bundle / "models" / "model.pt").read_bytes()
-    train(runnable_bundle, labelled_data, tmp_path / "runs")
+    command = ["train", str(runnable_bundle), str(labelled_data), str(tmp_path / "runs")]
+    command += ["--split", str(labelled_data / "split.json"), "--train-part", "train", "--val-part", "val"]
+    command += ["--epochs", "1", "--batch-size", "2", "--set", "val_interval=1", "--set", "num_workers=0"]
+    assert main([*command, "--set", "network_def#pretrained=False"]) == 0
     assert (runnable_bundle / "models" / "model.pt").read_bytes() == shipped
     trained = runnable_bundle / "models" / "model_trained.pt"
     weights, last = (torch.load(path, weights_only=True) for path in (trained, tmp_path / "runs" / "model_last.pt"))

@@ -53,11 +53,11 @@ def test_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "models/model.pt: found no such weights file (beside it: model_best.pt)" in message
     assert f"import-checkpoint EMCAD_Synapse.pth --bundle {tmp_path}," in message
-    assert "configs/train.json" in message
+    assert f"pranet-monai train {tmp_path} DATA OUTPUT" in message
 
 
 def test_missing_file_that_nobody_released_must_be_trained(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="fix: train: .*configs/train.json") as caught:
+    with pytest.raises(UsageError, match="fix: train: pranet-monai train") as caught:
         load_weights(network(), tmp_path / "models" / "model.pt")
     assert "import-checkpoint" not in str(caught.value)
 

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of volumes or images through a bundle: masks, tables and a page."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pranet_monai.apps.overrides import parsed
+from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, run_workflow
+from pranet_monai.bundle_store import all_bundles, find_bundle
+from pranet_monai.errors import UsageError
+
+__all__ = ["MIRRORED", "run", "segment"]
+
+MIRRORED = [[0], [1], [0, 1]]
+"""The inferer's ``tta`` for every mirroring of a slice."""
+
+
+def segment(
+    source: str | Path,
+    output: str | Path,
+    bundle: str | Path,
+    *,
+    device: str | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    labels: str | Path | None = None,
+    evaluate: bool = False,
+    tta: bool = False,
+    amp: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> int:
+    """Segments whatever is in a folder, to the voxel as ``monai.bundle run`` does with the bundle's config.
+
+    Args:
+        source: the folder, sub-folders included, or one file.
+        output: folder for the masks and the report.
+        bundle: name, folder or packed zip, see :func:`~pranet_monai.bundle_store.find_bundle`.
+        device: see ``torch.device``; default: the GPU where there is one.
+        resume: keep what an earlier run has finished.
+        quiet: no progress bar.
+        labels: folder of the experts' masks, or "none"; default: they are looked for beside the images.
+        evaluate: a case without an expert's mask counts as failed.
+        tta: average over mirrored passes.
+        amp: half precision.
+        overrides: further changes of the config, ``id#part`` → value.
+
+    Returns:
+        0 all good, 1 some cases failed, 2 wrong use, named on stderr.
+
+    Raises:
+        UsageError: there is no such bundle or device, or an override isn't in the config.
+    """
+    if evaluate and str(labels) == "none":
+        raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of both")
+    options: dict[str, Any] = {"dataset_dir": as_path(source), "output_dir": as_path(output), **device_of(device)}
+    options |= {name: True for name, wanted in (("resume", resume), ("quiet", quiet), ("amp", amp)) if wanted}
+    if tta:
+        options["inferer#tta"] = MIRRORED
+    if labels is not None:
+        options |= {"cases#labels": "none"} if str(labels) == "none" else {"cases#label_dir": as_path(labels)}
+    configs = ["inference", *(["evaluate"] if evaluate else [])]
+    configs += ["multi_gpu_evaluate"] if is_one_of_several() else []
+    return run_workflow(find_bundle(bundle), configs, "inference", options, overrides or {})
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segments; the bundle's report says what became of each case."""
+    if args.bundle is None:
+        known = [bundle for bundle in all_bundles() if bundle.weights]
+        listed = "; ".join(f"{bundle.short_name}: {', '.join(bundle.metadata.get('organs', []))}" for bundle in known)
+        raise UsageError(
+            f"found no --bundle, and an image doesn't say what to look for in it; fix: --bundle NAME; with weights "
+            f"are {listed or 'none (pranet-monai install ZIP)'}; all: pranet-monai info bundles"
+        )
+    return segment(
+        args.input, args.output, args.bundle, device=args.device, resume=args.resume, quiet=args.quiet,
+        labels=args.labels, evaluate=args.evaluate, tta=args.tta, amp=args.amp, overrides=parsed(args.overrides),
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle's own configs run by MONAI, as ``python -m monai.bundle run`` does: one engine, two doors, same voxels."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Literal
+
+import torch
+from monai.bundle import ConfigWorkflow
+
+from pranet_monai.apps.bundle_run import own_command
+from pranet_monai.apps.overrides import check_ids
+from pranet_monai.bundle_store import Bundle
+from pranet_monai.errors import UsageError
+
+__all__ = ["as_path", "device_of", "is_one_of_several", "run_workflow"]
+
+_TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin")
+
+
+def run_workflow(
+    bundle: Bundle,
+    configs: Sequence[str],
+    workflow_type: Literal["inference", "training"],
+    options: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    tracking: str | None = None,
+) -> int:
+    """Runs configs of a bundle, of which later ones lie over earlier ones.
+
+    Args:
+        bundle: whose.
+        configs: their names, such as "inference".
+        workflow_type: what MONAI calls it.
+        options: id → value, known to be in the config.
+        overrides: ``id#part`` → value, as a user has given them; they go before `options`.
+        tracking: as in ``monai.bundle run``.
+
+    Returns:
+        The exit code that ``monai.bundle run`` would end with: 0, 1 when cases failed, 2 after wrong use that it named.
+
+    Raises:
+        UsageError: an override isn't in the config, or a component can't be made of what it is given.
+    """
+    files = [str(bundle.config(name)) for name in configs]
+    check_ids({id: id for id in overrides}, files)
+    try:
+        with own_command(), _less_talk():
+            workflow = ConfigWorkflow(
+                config_file=files,
+                workflow_type=workflow_type,
+                logging_file=False,
+                tracking=tracking,
+                **{"bundle_root": str(bundle.folder), **options, **overrides},
+            )
+            workflow.initialize()
+            workflow.run()
+            workflow.finalize()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:
+        if said := _usage_error_in(error):  # MONAI wraps what its components raise
+            raise said from error
+        raise
+    return 0
+
+
+def device_of(name: str | None) -> dict[str, str]:
+    """The option that names a device; none leaves the bundle its choice.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    if name is None:
+        return {}
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = shorten(str(error), 60)
+        raise UsageError(
+            f"--device {name}: found no such device ({reason}); allowed: cpu, or a GPU of this machine"
+        ) from error
+    return {"device": name}
+
+
+def as_path(path: str | Path) -> str:
+    """A path that a config takes for text, even where it begins like an expression of MONAI's."""
+    text = str(path)
+    return f"./{text}" if text[:1] in ("$", "@", "%") else text
+
+
+def is_one_of_several() -> bool:
+    """Whether torchrun has started this process with others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+@contextmanager
+def _less_talk() -> Iterator[None]:
+    """What MONAI says of its own set-up helps nobody who only wants masks."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
+def _usage_error_in(error: BaseException) -> UsageError | None:
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, UsageError):
+        link = link.__cause__ or link.__context__
+    return link

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_device_and_set"]
+
+
+def add_device_and_set(parser: argparse.ArgumentParser) -> None:
+    """``--device``, and ``--set`` for whatever else the bundle's config states."""
+    parser.add_argument("--device", help="such as cpu, cuda or cuda:1 (default: the GPU where there is one)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="ID=VALUE", dest="overrides",
+        help="any other entry of the bundle's config, parts of it as id#part=value; may be given several times",
+    )  # fmt: skip

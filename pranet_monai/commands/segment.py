@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``segment`` asks for."""
+
+from __future__ import annotations
+
+import argparse
+
+from pranet_monai.commands.complete import with_bundle_names
+from pranet_monai.commands.options import add_device_and_set
+
+__all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
+
+SUMMARY = "segment a folder of volumes or images: masks, tables and a page to judge them by"
+EXAMPLE = "pranet-monai segment volumes results --bundle acdc"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``segment``."""
+    parser.add_argument("input", metavar="INPUT", help="folder with its sub-folders, or one file")
+    parser.add_argument("output", metavar="OUTPUT", help="folder that gets the masks and report/")
+    with_bundle_names(
+        parser.add_argument(
+            "--bundle",
+            help="what to segment with: a name of pranet-monai info bundles, a bundle's folder, or a packed zip",
+        )
+    )
+    parser.add_argument("--resume", action="store_true", help="go on after an interruption: finished cases are kept")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--labels", metavar="DIR|none",
+        help="where the experts' masks are (default: beside the images, where they lie there); none: don't look",
+    )  # fmt: skip
+    parser.add_argument("--evaluate", action="store_true", help="a case without an expert's mask counts as failed")
+    parser.add_argument("--tta", action="store_true", help="average over mirrored copies: slower, often better")
+    parser.add_argument("--amp", action="store_true", help="half precision: faster on GPUs")
+    add_device_and_set(parser)
