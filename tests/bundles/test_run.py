@@ -300,4 +300,8 @@ def test_killed_run_goes_on(bundle: Path, tmp_path: Path) -> None:
         kept = mask.name in finished
         assert rows[case]["status"] == ("skipped" if kept else "ok")
         assert not kept or mask.stat().st_mtime_ns == finished[mask.name]
-        assert float(rows[case]["volume_ml_" + next(iter(organs_of(bundle)))]) >= 0
+        image = nib.load(mask)
+        voxel_ml = abs(np.linalg.det(image.affine[:3, :3])) / 1000
+        for organ, classes in organs_of(bundle).items():
+            voxels = np.isin(np.asarray(image.dataobj), classes).sum()
+            assert float(rows[case][f"volume_ml_{organ}"]) == pytest.approx(voxels * voxel_ml, rel=1e-5)

@@ -95,7 +95,7 @@ def test_backbone(name: str, backbone: str) -> None:
     with torch.no_grad():
         features = net(*inputs(case))
     assert [feature.shape[1] for feature in features] == net.channels
-    assert_recorded(case, {f"s{stride}": feature for stride, feature in zip(net.strides, features)})
+    assert_recorded(case, {f"s{stride}": feature for stride, feature in zip((4, 8, 16, 32), features)})
 
 
 class Reversed(nn.Module):

@@ -9,9 +9,9 @@ from typing import Any, Mapping
 from pranet_monai.networks.backbones.packaged_weights import PackagedWeights
 from pranet_monai.networks.table import ComponentTable
 
-__all__ = ["BACKBONES", "IMAGENET_MEAN", "IMAGENET_STD", "BackboneRecord", "add_backbone"]
+__all__ = ["BACKBONES", "IMAGENET_MEAN", "IMAGENET_STD", "STRIDES", "BackboneRecord", "add_backbone"]
 
-_STRIDES = (4, 8, 16, 32)
+STRIDES = (4, 8, 16, 32)  # input size / feature size of every backbone, fine → coarse
 # what every backbone is given: RGB in 0 … 1, standardised by these
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -26,7 +26,6 @@ class BackboneRecord:
         timm_name: the model in timm.
         channels: channels of its four features, fine → coarse.
         description: one line with the paper.
-        strides: input size / feature size, fine → coarse.
         levels: which of timm's feature levels they are.
         arguments: further keywords for timm.
         weights: timm's tag of the ImageNet weights that ``pretrained=True`` takes.
@@ -42,7 +41,6 @@ class BackboneRecord:
     timm_name: str
     channels: tuple[int, ...]
     description: str
-    strides: tuple[int, ...] = _STRIDES
     levels: tuple[int, ...] = (0, 1, 2, 3)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: str = "in1k"

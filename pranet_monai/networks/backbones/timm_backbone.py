@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pranet_monai.networks.backbones.registry import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, BackboneRecord
+from pranet_monai.networks.backbones.registry import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, STRIDES, BackboneRecord
 
 __all__ = ["TimmBackbone", "create_backbone", "find_backbone"]
 
@@ -26,7 +26,7 @@ def find_backbone(name: str) -> BackboneRecord:
         raise ValueError(f"backbone is {name!r}, must be one of {known}, or a timm model that gives features.")
     model: Any = timm.create_model(name, pretrained=False, features_only=True)
     info = model.feature_info
-    wanted = [4, 8, 16, 32]
+    wanted = list(STRIDES)
     levels = [i for i, stride in enumerate(info.reduction()) if stride in wanted]
     if [info.reduction()[i] for i in levels] != wanted:
         raise ValueError(f"timm's {name} gives features at strides {info.reduction()}, needed are {wanted}.")
@@ -130,16 +130,15 @@ class TimmBackbone(nn.Module):
         super().__init__()
         self.name = record.name
         self.channels: List[int] = list(record.channels)
-        self.strides: List[int] = list(record.strides)
         self.image_size = record.image_size
-        self.divisor: int = record.strides[-1] if record.image_size is None else 1
+        self.divisor: int = STRIDES[-1] if record.image_size is None else 1
         usual = (record.input_mean, record.input_std) == (IMAGENET_MEAN, IMAGENET_STD)
         scaling = _InputScaling(record.input_mean, record.input_std, in_channels)
         self.input_scaling = nn.Identity() if usual else scaling
         self.body = _timm_model(record, pretrained, in_channels)
 
     def forward(self, x: Tensor) -> List[Tensor]:
-        """Features ``(B, channels[i], H / strides[i], W / strides[i])``."""
+        """Features ``(B, channels[i], H / STRIDES[i], W / STRIDES[i])``."""
         side = self.image_size
         if side is not None and (x.shape[2] != side or x.shape[3] != side):
             x = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
