@@ -31,11 +31,13 @@ ALLOWED: dict[str, set[str]] = {
     "networks": NETWORK_PARTS,
     "losses": set(),
     "inferers": {"transforms"},
-    "transforms": {"storage"},
-    "data": {"storage", "transforms"},
-    "metrics": {"data"},
-    "reports": {"data", "metrics", "storage"},
-    "engines": {"data", "inferers", "losses", "metrics", "reports", "storage", "transforms"},
+    "data.labels": set(),
+    "forms": {"data.labels", "storage"},
+    "transforms": {"data.labels", "forms", "storage"},
+    "data": {"data.labels", "forms", "storage", "transforms"},
+    "metrics": {"data.labels"},
+    "reports": {"data.labels", "forms", "metrics", "storage"},
+    "engines": {"data", "data.labels", "forms", "inferers", "losses", "metrics", "reports", "storage", "transforms"},
 }
 ALLOWED["bundle_store"] = {"storage"}
 ALLOWED["apps"] = set(ALLOWED)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pranet_monai.apps.overrides import check_argv
-from pranet_monai.data.cases import Kind, find_cases
+from pranet_monai.data.cases import find_cases
 from pranet_monai.data.splits import cases_of_split
 from pranet_monai.engines.weights import find_weights, weights_to_start_from
 from pranet_monai.errors import UsageError
+from pranet_monai.forms import KindName
 
 if TYPE_CHECKING:
     from monai.engines import Trainer
@@ -36,7 +37,7 @@ def check_run(
     output_dir: str | Path,
     weights: str | Path,
     official_checkpoint: str | None = None,
-    kind: Kind = "volume",
+    kind: KindName = "volume",
 ) -> None:
     """Ends the run before anything is loaded where the folder, the output or the weights can't be right.
 
@@ -45,7 +46,7 @@ def check_run(
         output_dir: must be, or become, a folder that can be written to.
         weights: must be a file.
         official_checkpoint: the authors' file that they can be made of, if there is one.
-        kind: of the images, as in ``find_cases``.
+        kind: of the cases, as in ``find_cases``.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
@@ -63,7 +64,8 @@ def check_training(
     train_part: str | Sequence[str],
     val_part: str | Sequence[str],
     finetune_from: str | Path | None = None,
-    kind: Kind = "volume",
+    kind: KindName = "volume",
+    data_set: str | None = None,
 ) -> None:
     """Ends a training of the command line before anything is loaded where its options, data or split can't be right.
 
@@ -76,7 +78,8 @@ def check_training(
         train_part: of the split.
         val_part: of the split, apart from `train_part`.
         finetune_from: must be a file where it is given.
-        kind: of the images, as in ``find_cases``.
+        kind: of the cases, as in ``find_cases``.
+        data_set: whose layouts are understood, as in ``find_cases``.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
@@ -89,7 +92,7 @@ def check_training(
         if finetune_from is not None:
             weights_to_start_from(finetune_from)
         if not any(argument.startswith("--train#dataset") for argument in arguments):
-            cases = find_cases(dataset_dir, labels="required", kind=kind)
+            cases = find_cases(dataset_dir, labels="required", kind=kind, data_set=data_set)
             trained_on = cases_of_split(cases, split, train_part)
             cases_of_split(cases, split, val_part, apart_from=trained_on)
 
@@ -120,14 +123,13 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[s
     Args:
         report: of the run.
         run_info: what ``run.json`` should keep of it.
-        parts: output folders of further processes of the run, made for their reports alone; they are removed.
+        parts: folders of the reports of further processes of the run; they are removed.
 
     Raises:
         SystemExit: with code 1 where cases failed.
     """
     for part in parts:
-        report.absorb(Path(part) / "report")
-        Path(part).rmdir()
+        report.absorb(Path(part))
     done = report.finish(run_info)
     counts = ", ".join(f"{number} {status}" for status, number in done["cases"].items())
     print(f"{counts}; report: {Path(done['report']) / 'index.html'}")

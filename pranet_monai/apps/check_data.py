@@ -10,15 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from monai.data import MetaTensor
 from nibabel.affines import voxel_sizes
 from tqdm import tqdm
 
-from pranet_monai.data.datasets import FoundCases, find_data_set, get_data_set
-from pranet_monai.data.labels import LabelMap, get_label_map
+from pranet_monai.data.cases import FoundDataSet, find_data_set
+from pranet_monai.data.datasets import get_data_set
+from pranet_monai.data.labels import get_label_map
 from pranet_monai.data.splits import load_split_parts
 from pranet_monai.errors import BadCaseError, UsageError
 
@@ -35,7 +36,7 @@ class _Facts(NamedTuple):
 
     voxels: str | None  # digest of the image; None where all of it is one value
     spacing: tuple[float, ...] | None  # mm, shortest edge first
-    is_empty: bool  # a label of several slices, or of a photograph, without anything in it
+    is_empty: bool  # a label of several slices, or of a image, without anything in it
 
 
 @dataclass
@@ -53,7 +54,7 @@ class DataCheck:
     """
 
     name: str
-    found: FoundCases
+    found: FoundDataSet
     split: str
     parts: dict[str, list[str]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
@@ -86,7 +87,7 @@ def check_data(name: str, folder: str | Path, split: str | None = None, quiet: b
     parts = {case["case"]: part_of.get(case.get("patient", ""), case.get("part", "")) for case in found.cases}
     for case in tqdm(found.cases, desc="check-data", unit="case", file=sys.stderr, disable=quiet):
         try:
-            if fact := _look_at(case, found, must_have_label=case.get("patient") in part_of):
+            if fact := _look_at(name, case, found, must_have_label=case.get("patient") in part_of):
                 facts[case["case"]] = fact
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a line of the answer
             reason = error if isinstance(error, BadCaseError) else f"{type(error).__name__}: {error}"
@@ -116,7 +117,7 @@ def _parts_by_patient(splits: Sequence[str], patients: set[str], given: bool) ->
     return {}, ""
 
 
-def _look_at(case: Mapping[str, str], found: FoundCases, must_have_label: bool) -> _Facts | None:
+def _look_at(name: str, case: Mapping[str, Any], found: FoundDataSet, must_have_label: bool) -> _Facts | None:
     """Reads a case; None where it has no label and needs none."""
     if "error" in case:
         raise BadCaseError(case["error"])
@@ -124,8 +125,9 @@ def _look_at(case: Mapping[str, str], found: FoundCases, must_have_label: bool) 
         if must_have_label:
             raise BadCaseError(f"{case['image']}: found no label for it; fix: add it, as in {found.layout.example}")
         return None
-    label_map: LabelMap = get_label_map(found.label_map)
-    image, classes = found.layout.form.read(case, label_map)
+    form = found.layout.form
+    image = form.read_image(case)
+    classes = form.read_reference(case, image, get_label_map(case.get("label_map", get_data_set(name).label_map)))
     array = image.numpy(force=True)
     return _Facts(
         voxels=hashlib.sha256(array.tobytes()).hexdigest() if np.ptp(array) > 0 else None,
@@ -138,14 +140,14 @@ def _spacing(image: MetaTensor) -> tuple[float, ...]:
     return tuple(sorted(float(edge) for edge in voxel_sizes(np.asarray(image.affine))))
 
 
-def _incomplete_folders(found: FoundCases) -> Iterator[str]:
+def _incomplete_folders(found: FoundDataSet) -> Iterator[str]:
     count = Counter(case.get("part") for case in found.cases if "label" in case)
     for folder, expected in found.layout.folders.items():
         if 0 < count[folder] != expected:
             yield f"{folder}: found {count[folder]} labelled cases; the data set has {expected}"
 
 
-def _patients_in_several_parts(found: FoundCases) -> Iterator[str]:
+def _patients_in_several_parts(found: FoundDataSet) -> Iterator[str]:
     """By the folders of the data set; a committed split has each patient once."""
     parts = defaultdict(set)
     for case in found.cases:

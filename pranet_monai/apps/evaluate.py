@@ -1,33 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures masks of any origin against expert labels, without a network."""
+"""Measures masks of any origin against references, without a network."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from monai.data import MetaTensor
-from monai.utils import MetaKeys
 from tqdm import tqdm
 
-from pranet_monai.apps.mask_pairs import find_mask_pairs, match_by_name, named_volumes
+from pranet_monai.apps.mask_pairs import find_mask_pairs, kind_of_masks, match_by_name, named_images, with_hints
 from pranet_monai.data.labels import LabelMap, LabelNumbers, get_label_map
-from pranet_monai.data.references import read_reference
 from pranet_monai.errors import BadCaseError
-from pranet_monai.metrics.masks import MissedPolicy
-from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition
-from pranet_monai.reports import RunReport
+from pranet_monai.forms import Item, KindName, form_of
+from pranet_monai.forms.grid import original_affine
+from pranet_monai.reports import KINDS, CaseMeasurer, CaseResult, MeasuredRow, RunReport, create_kind
 from pranet_monai.reports.text import results_table
-from pranet_monai.transforms.load import FRAMES, read_volume
 
 __all__ = ["evaluate", "run"]
-
-GRID_TOLERANCE_MM = 0.05  # headers round differently
 
 
 def evaluate(
@@ -37,115 +31,117 @@ def evaluate(
     *,
     output_dir: str | Path = "evaluation",
     images: str | Path | None = None,
-    definition: HD95Definition = "pooled",
-    tolerance_mm: float = DEFAULT_TOLERANCE_MM,
-    missed: MissedPolicy = "diagonal",
-    protocol: Literal["paper"] | None = None,
+    kind: KindName | None = None,
     prediction_numbers: LabelNumbers = "classes",
     previews: bool = True,
     quiet: bool = False,
+    **options: Any,
 ) -> tuple[dict[str, Any], int]:
-    """Compare a folder of masks with a folder of labels and write the report.
+    """Compare a folder of masks with a folder of references and write the report.
 
     Cases are paired by name. A case that can't be measured, or has one mask only, is a failed row of the report.
 
     Args:
         predictions: folder of masks.
-        labels: folder of the experts' masks. A file with a label table in its header, as this project writes it, holds
-            class numbers; any other the data set's own numbers, unless the label map says otherwise.
+        labels: folder of the experts' masks, in any form. A file with a label table in its header, as this project
+            writes it, holds class numbers; any other the data set's own numbers, unless the label map says otherwise.
         label_map: organs to measure, or the name of a known map; see also :meth:`LabelMap.of_class_numbers`.
         output_dir: gets ``report/``.
         images: folder of the images, to draw the masks on.
-        definition: of HD95, "pooled" or "max".
-        tolerance_mm: of NSD.
-        missed: what the distances of an organ that only one of the masks holds count as.
-        protocol: "paper" adds the papers' numbers under names of their own.
+        kind: "volume" or "image"; by default what the predictions are.
         prediction_numbers: what the predictions hold: "classes", those of the label map, or "raw", the data set's own.
         previews: draw a picture per case.
         quiet: show no progress bar.
+        options: how the kind measures: of volumes ``definition`` of HD95, ``tolerance_mm`` of NSD, ``missed`` and
+            ``protocol``, see :class:`~pranet_monai.reports.VolumeKind`.
 
     Returns:
         What :meth:`RunReport.finish` returns, and the exit code: 0, or 1 when a case failed.
 
     Raises:
-        UsageError: when a folder can't be used, no names match, or the label map is unknown.
+        UsageError: when a folder can't be used, no names match, the label map is unknown, or the kind has no use for
+            an option.
     """
-    found = find_mask_pairs(predictions, labels)
-    pictures = _pictures(images, found.pairs)
-    report = RunReport(
-        output_dir, label_map, definition=definition, tolerance_mm=tolerance_mm, missed=missed, protocol=protocol,
-        previews=previews, dataset_dir=predictions,
-    )  # fmt: skip
-    for case, path in found.without_label.items():
-        report.add_failure(case, f"{path}: found no label of this name in {labels}")
-    for case, path in found.without_prediction.items():
-        report.add_failure(case, f"{path}: found no prediction of this name in {predictions}")
+    kind = kind_of_masks(predictions) if kind is None else kind
+    how = create_kind(kind, **options)
+    found = find_mask_pairs(predictions, labels, kind)
+    pictures = {} if images is None else named_images(images, kind)
+    picture_of = {case: pictures[name] for case, name in match_by_name(found.pairs, pictures).items()}
+    report = RunReport(output_dir, label_map, kind=how, previews=previews, dataset_dir=predictions)
+    for case, item in found.without_label.items():
+        report.add(CaseResult(case, "failed", f"{item['label']}: found no label of this name in {labels}"))
+    for case, item in found.without_prediction.items():
+        report.add(CaseResult(case, "failed", f"{item['label']}: found no prediction of this name in {predictions}"))
     progress = tqdm(found.pairs.items(), desc="evaluate", unit="case", file=sys.stderr, disable=quiet)
     for case, (prediction, label) in progress:
-        try:
-            _add_case(report, case, prediction, label, pictures.get(case), prediction_numbers)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
-            report.add_failure(case, error if isinstance(error, BadCaseError) else f"{type(error).__name__}: {error}")
-            progress.write(f"failed: {case}: {error}", file=sys.stderr)
-    options = {"predictions": predictions, "labels": labels, "images": images, "protocol": protocol}
-    options |= {"prediction_numbers": prediction_numbers}
-    return report.finish({"options": options | report.metric_options}), report.exit_code
+        result = _compare(report.measurer, case, prediction, label, picture_of.get(case), prediction_numbers)
+        report.add(result)
+        if result.status == "failed":
+            progress.write(f"failed: {case}: {result.reason}", file=sys.stderr)
+    facts = {"predictions": predictions, "labels": labels, "images": images, "prediction_numbers": prediction_numbers}
+    return report.finish({"options": facts | how.options}), report.exit_code
 
 
-def _pictures(images: str | Path | None, cases: Mapping[str, Any]) -> dict[str, Path]:
-    if images is None:
-        return {}
-    found = named_volumes(images, "images")
-    return {case: found[name] for case, name in match_by_name(cases, found).items()}
-
-
-def _add_case(
-    report: RunReport, case: str, prediction: Path, label: Path, picture: Path | None, numbers: LabelNumbers
-) -> None:
-    """Measure one pair; the frames of a cine have rows of their own."""
+def _compare(
+    measurer: CaseMeasurer, case: str, prediction: Item, label: Item, picture: Item | None, numbers: LabelNumbers
+) -> CaseResult:
+    """Measures one pair; the frames of a cine have rows of their own."""
     start = time.perf_counter()
-    loaded = read_volume(prediction)
-    masks = loaded.as_tensor().numpy()
-    if numbers == "raw":
-        masks = report.label_map.from_raw(masks, str(prediction))
-    report.label_map.validate(masks, str(prediction))
-    references = read_reference(label, loaded, report.label_map)
-    image = None if picture is None else _image(picture, loaded)
-    affine = np.asarray(loaded.meta[MetaKeys.ORIGINAL_AFFINE], dtype=float)
-    for frame, mask in enumerate(masks.astype(np.uint8)):
-        report.add_case(
-            f"{case}_frame{frame + 1:02d}" if FRAMES in loaded.meta else case, mask, affine,
-            None if image is None else image[frame], references[frame], round(time.perf_counter() - start, 3),
-        )  # fmt: skip
-
-
-def _image(path: Path, mask: MetaTensor) -> np.ndarray | None:
-    """The image (frames, H, W, D); ``None``, with a warning, where it can't be read or doesn't lie under the mask."""
     try:
-        image = read_volume(path)
+        rows = _measure(measurer, case, prediction, label, picture, numbers)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
+        reason = str(error) if isinstance(error, BadCaseError) else f"{type(error).__name__}: {error}"
+        return CaseResult(case, "failed", reason)
+    return CaseResult(case, "ok", seconds=round((time.perf_counter() - start) / len(rows), 3), rows=rows)
+
+
+def _measure(
+    measurer: CaseMeasurer, case: str, prediction: Item, label: Item, picture: Item | None, numbers: LabelNumbers
+) -> list[MeasuredRow]:
+    form, label_map = form_of(prediction), measurer.label_map
+    loaded = form.read_prediction(prediction)
+    masks = loaded.numpy(force=True)
+    if form.kind == "volume":
+        masks = label_map.from_raw(masks, prediction["label"]) if numbers == "raw" else masks
+        label_map.validate(masks, prediction["label"])
+        masks = masks.astype(np.uint8)
+    label = with_hints(label, label_map.name)
+    references = form_of(label).read_reference(label, loaded, get_label_map(label.get("label_map", label_map)))
+    images = None if picture is None else _image(picture, loaded)
+    affine = original_affine(loaded) if form.kind == "volume" else None
+    return [
+        measurer.measure(name, masks[index], affine, None if images is None else images[index], references[index])
+        for index, name in enumerate(measurer.folder.row_names(case, loaded))
+    ]
+
+
+def _image(item: Item, mask: MetaTensor) -> np.ndarray | None:
+    """The image, frame by frame; ``None``, with a warning, where it can't be read or doesn't lie under the mask."""
+    form = form_of(item)
+    try:
+        image = form.read_image(item)
+        form.check_same_grid(mask, image)
     except BadCaseError as error:
         tqdm.write(f"warning: drawn without its image: {error}", file=sys.stderr)
         return None
-    affines = [np.asarray(volume.meta[MetaKeys.ORIGINAL_AFFINE], dtype=float) for volume in (image, mask)]
-    if image.shape == mask.shape and np.allclose(affines[0], affines[1], atol=GRID_TOLERANCE_MM):
-        return np.asarray(image.as_tensor().numpy())
-    tqdm.write(
-        f"warning: drawn without its image: {path}: found shape {tuple(image.shape)}, affine "
-        f"{affines[0].round(3).tolist()}; the mask has {tuple(mask.shape)}, {affines[1].round(3).tolist()}",
-        file=sys.stderr,
-    )
-    return None
+    return form.as_in_file(image)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the table."""
+    given = {
+        "definition": args.hd95,
+        "tolerance_mm": args.tolerance_mm,
+        "missed": args.missed,
+        "protocol": args.protocol,
+    }
     result, exit_code = evaluate(
         args.predictions, args.labels, get_label_map(args.label_map, args.label_numbers), output_dir=args.output,
-        images=args.images, definition=args.hd95, tolerance_mm=args.tolerance_mm, missed=args.missed,
-        protocol=args.protocol, prediction_numbers=args.prediction_numbers, previews=not args.no_previews,
-        quiet=args.quiet,
+        images=args.images, prediction_numbers=args.prediction_numbers, previews=not args.no_previews,
+        quiet=args.quiet, **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
-    print("\n".join(results_table(result["summary"])) if result["summary"] else "No case could be measured.")
+    summary, vocabulary = result["summary"], KINDS[result["kind"]].vocabulary
+    print("\n".join(results_table(summary, vocabulary)) if summary else "No case could be measured.")
     counts = ", ".join(f"{number} {status}" for status, number in result["cases"].items() if number)
     print(f"{counts}; report: {Path(result['report']) / 'index.html'}")
     return exit_code

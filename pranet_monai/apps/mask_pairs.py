@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which mask belongs to which label, by name, in folders as people keep them."""
+"""Which mask belongs to which reference, by name, in folders as people keep them."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pranet_monai.data.datasets import DATA_SETS
 from pranet_monai.errors import UsageError
-from pranet_monai.transforms.files import VOLUME_EXTENSIONS, volume_extension, volume_stem
+from pranet_monai.forms import FORMS, Item, KindName, Search, forms_of
 
-__all__ = ["MaskPairs", "find_mask_pairs", "match_by_name", "named_volumes"]
+__all__ = [
+    "MaskPairs",
+    "find_mask_pairs",
+    "kind_of_masks",
+    "match_by_name",
+    "named_images",
+    "named_masks",
+    "with_hints",
+]
 
 # what names say about the kind of a file, or about its channel (nnU-Net's _0000), and not about the case
 _SUFFIX = re.compile(r"[_.-](seg|segmentation|gt|labels?|mask|pred|prediction|0000)$", re.IGNORECASE)
@@ -23,30 +32,31 @@ class MaskPairs(NamedTuple):
     """Cases that have both masks, and names of those that have one.
 
     Attributes:
-        pairs: case → (prediction, label).
+        pairs: case → items of (prediction, reference), to be read by their form under ``label``.
         without_label: case → prediction.
-        without_prediction: case → label.
+        without_prediction: case → reference.
     """
 
-    pairs: dict[str, tuple[Path, Path]]
-    without_label: dict[str, Path]
-    without_prediction: dict[str, Path]
+    pairs: dict[str, tuple[Item, Item]]
+    without_label: dict[str, Item]
+    without_prediction: dict[str, Item]
 
 
-def find_mask_pairs(predictions: str | Path, labels: str | Path) -> MaskPairs:
-    """Pair the volumes of two folders.
+def find_mask_pairs(predictions: str | Path, labels: str | Path, kind: KindName = "volume") -> MaskPairs:
+    """Pair the masks of two folders.
 
     Extensions and endings such as ``_seg``, ``_gt``, ``_label`` or ``_pred`` don't count. Sub-folders count where both
     sides have the same ones; else the name alone decides, where it is unique on both sides.
 
     Args:
         predictions: folder of masks, sub-folders included.
-        labels: folder of the experts' masks.
+        labels: folder of the experts' masks, in any form.
+        kind: of the cases.
 
     Raises:
-        UsageError: when a folder isn't there or holds no volume, or when no names match.
+        UsageError: when a folder isn't there or holds no mask, or when no names match.
     """
-    found, expected = named_volumes(predictions, "predictions"), named_volumes(labels, "labels")
+    found, expected = named_masks(predictions, "predictions", kind), named_masks(labels, "labels", kind)
     matches = match_by_name(found, expected)
     if not matches:
         raise UsageError(
@@ -57,47 +67,52 @@ def find_mask_pairs(predictions: str | Path, labels: str | Path) -> MaskPairs:
     used = set(matches.values())
     return MaskPairs(
         {case: (found[case], expected[name]) for case, name in matches.items()},
-        {case: path for case, path in found.items() if case not in matches},
-        {name: path for name, path in expected.items() if name not in used},
+        {case: item for case, item in found.items() if case not in matches},
+        {name: item for name, item in expected.items() if name not in used},
     )
 
 
-def named_volumes(folder: str | Path, role: str) -> dict[str, Path]:
-    """All volumes below a folder by the name of their case, ``sub/folder/name``.
+def kind_of_masks(folder: str | Path) -> KindName:
+    """The kind of the masks in a folder: volumes, if there is one, else images."""
+    search = Search(Path(folder).expanduser())
+    has_volume = any(form.find_masks(search) for form in forms_of("volume"))
+    return "volume" if has_volume or not any(form.find_masks(search) for form in forms_of("image")) else "image"
+
+
+def named_masks(folder: str | Path, role: str, kind: KindName = "volume") -> dict[str, Item]:
+    """All masks below a folder by the name of their case, ``sub/folder/name``.
 
     Args:
         folder: to look in.
         role: what the folder is, for messages.
+        kind: of the cases.
 
     Raises:
-        UsageError: when it isn't there, holds no volume, or two volumes have the name of one case.
+        UsageError: when it isn't there, holds no mask, or two masks have the name of one case.
     """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise UsageError(f"--{role} {root}: found no such folder; fix: give a folder of volumes")
-    volumes: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
-        if not volume_extension(path) or path.name.startswith(".") or not path.is_file():
-            continue
-        name = _case_name(path, root)
-        if name in volumes:
-            raise UsageError(
-                f"--{role} {root}: {volumes[name].name} and {path.name} are both called {name!r}; "
-                "allowed: one volume per case; fix: move one of them to another folder"
-            )
-        volumes[name] = path
-    if not volumes:
-        kinds = ", ".join(f"*{extension}" for extension in VOLUME_EXTENSIONS)
-        raise UsageError(f"--{role} {root}: found no volume in it or its sub-folders; allowed: {kinds}")
-    return volumes
+    search = _search(folder, role)
+    items = [item for form in forms_of(kind) for item in form.find_masks(search)]
+    return _by_name(items, "label", search, role, kind)
 
 
-def match_by_name(left: Mapping[str, Path], right: Mapping[str, Path]) -> dict[str, str]:
+def named_images(folder: str | Path, kind: KindName = "volume") -> dict[str, Item]:
+    """All images below a folder, as :func:`named_masks` gives the masks."""
+    search = _search(folder, "images")
+    items = [
+        {"case": form.case_name(path, search.root), "form": form.name, "image": str(path)}
+        for form in forms_of(kind)
+        for path in form.find_images(search)
+    ]
+    return _by_name(items, "image", search, "images", kind)
+
+
+def match_by_name(left: Iterable[str], right: Iterable[str]) -> dict[str, str]:
     """Match names of cases: equal ones first, then those whose last part is unique on both sides.
 
     Returns:
         Name on the left → name on the right, in the order of the left.
     """
+    left, right = list(left), set(right)
     matches = {name: name for name in left if name in right}
     rest_left = [name for name in left if name not in matches]
     rest_right = [name for name in right if name not in matches]
@@ -106,10 +121,40 @@ def match_by_name(left: Mapping[str, Path], right: Mapping[str, Path]) -> dict[s
     return {name: matches[name] for name in left if name in matches}
 
 
-def _case_name(path: Path, root: Path) -> str:
-    """Name below the root without extension and endings; a file called just "segmentation" is named by its folder."""
-    folder, stem = path.relative_to(root).parent, _SUFFIX.sub("", volume_stem(path))
-    return folder.as_posix() if _KIND_ONLY.fullmatch(stem) and folder.name else (folder / stem).as_posix()
+def with_hints(item: Item, label_map: str) -> dict[str, Any]:
+    """An item with what the data sets of these classes say of its layout, as the numbers in the papers' arrays."""
+    hints = [data_set.reading_hints(item) for data_set in DATA_SETS.values() if data_set.label_map == label_map]
+    return {**item, **next((hint for hint in hints if hint), {})}
+
+
+def _search(folder: str | Path, role: str) -> Search:
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise UsageError(f"--{role} {root}: found no such folder; fix: give a folder of masks or images")
+    return Search(root)
+
+
+def _by_name(items: list[dict[str, str]], key: str, search: Search, role: str, kind: KindName) -> dict[str, Item]:
+    named: dict[str, Item] = {}
+    for item in sorted(items, key=lambda item: item[key]):
+        name = _plain_name(item["case"])
+        if name in named:
+            raise UsageError(
+                f"--{role} {search.root}: {Path(named[name][key]).name} and {Path(item[key]).name} are both called "
+                f"{name!r}; allowed: one of a name; fix: move one of them to another folder"
+            )
+        named[name] = item
+    if not named:
+        patterns = ", ".join(pattern for form in FORMS.values() if form.kind == kind for pattern in form.patterns)
+        raise UsageError(f"--{role} {search.root}: found no {kind} in it or its sub-folders; allowed: {patterns}")
+    return named
+
+
+def _plain_name(case: str) -> str:
+    """The case's name without endings; a file called just "segmentation" is named by its folder."""
+    folder, _, last = case.rpartition("/")
+    stem = _SUFFIX.sub("", last)
+    return folder if _KIND_ONLY.fullmatch(stem) and folder else "/".join(part for part in (folder, stem) if part)
 
 
 def _unique_last_parts(names: list[str]) -> dict[str, str]:
@@ -117,6 +162,6 @@ def _unique_last_parts(names: list[str]) -> dict[str, str]:
     return {name.rpartition("/")[2]: name for name in names if count[name.rpartition("/")[2]] == 1}
 
 
-def _some(names: Mapping[str, Path]) -> str:
-    shown = ", ".join(path.name for path in list(names.values())[:2])
-    return f"{shown}, …" if len(names) > 2 else shown
+def _some(items: Mapping[str, Item]) -> str:
+    shown = ", ".join(Path(item["label"]).name for item in list(items.values())[:2])
+    return f"{shown}, …" if len(items) > 2 else shown

@@ -58,7 +58,7 @@ def fill_scores(card: Path) -> str:
 
 
 def eval_metrics(folder: Path) -> dict[str, float]:
-    """``eval_metrics`` of a bundle's metadata: Dice and HD95 (photographs: IoU); empty before evaluation."""
+    """``eval_metrics`` of a bundle's metadata: Dice and HD95 (images: IoU); empty before evaluation."""
     summary = _read_summary(folder / SUMMARY)
     if not summary:
         return {}
@@ -83,7 +83,7 @@ def _read_summary(path: Path) -> dict[str, Any] | None:
 
 
 def _columns(summary: dict[str, Any]) -> dict[str, tuple[str, int]]:
-    """Metrics worth stating, the most telling first, with their titles and digits; a photograph has no millimetres."""
+    """Metrics worth stating, the most telling first, with their titles and digits; an image has no millimetres."""
     return COLUMNS if "hd95_mm" in summary["overall"] else PHOTOGRAPH_COLUMNS
 
 

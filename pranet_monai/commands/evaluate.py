@@ -31,12 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("evaluation"), metavar="DIR", help="gets report/ (%(default)s)"
     )
-    parser.add_argument("--hd95", choices=("pooled", "max"), default="pooled", help="definition of HD95 (%(default)s)")
-    parser.add_argument("--tolerance-mm", type=float, default=TOLERANCE_MM, metavar="MM", help="of NSD (%(default)s)")
-    parser.add_argument(
-        "--missed", choices=("diagonal", "inf", "nan"), default="diagonal",
-        help="distance of an organ that only one mask holds (%(default)s of the volume)",
+    volumes = parser.add_argument_group("volumes alone")
+    volumes.add_argument("--hd95", choices=("pooled", "max"), help="definition of HD95 (pooled)")
+    volumes.add_argument("--tolerance-mm", type=float, metavar="MM", help=f"of NSD ({TOLERANCE_MM})")
+    volumes.add_argument(
+        "--missed", choices=("diagonal", "inf", "nan"),
+        help="distance of an organ that only one mask holds (the diagonal of the volume)",
     )  # fmt: skip
-    parser.add_argument("--protocol", choices=("paper",), help="print the papers' numbers as well")
+    volumes.add_argument("--protocol", choices=("paper",), help="print the papers' numbers as well")
     parser.add_argument("--no-previews", action="store_true", help="draw no pictures")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

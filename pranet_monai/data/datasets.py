@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
-from pranet_monai.data.layouts import ArrayFiles, Form, PhotographFiles, SliceFolders, VolumeFiles
 from pranet_monai.errors import UsageError
+from pranet_monai.forms import FORMS, Form
 
-__all__ = ["DATA_SETS", "DataSet", "FoundCases", "Layout", "find_data_set", "get_data_set"]
+__all__ = ["DATA_SETS", "DataSet", "Layout", "get_data_set"]
 
 
 @dataclass(frozen=True)
@@ -20,33 +20,35 @@ class Layout:
 
     Attributes:
         example: path of an image, as people see it.
-        form: how its files are found and read.
+        form_name: how its files are stored, a key of ``FORMS``.
         pattern: what the path of a case below the folder, without extension, ends with. Its groups are used by
             `patient`; a group ``part`` says to which part a case belongs by its folder.
         patient: name of the patient as the splits spell it; empty where the names of the files don't tell.
-        label_map: of these files, where they number the classes otherwise than the data set's own files.
         folders: what `pattern` calls ``part`` → labelled cases in it.
+        hints: what a reader must know of these files: ``label_map``, where they number the classes otherwise than the
+            data set's own files, and what the form names.
     """
 
     example: str
-    form: Form
+    form_name: str
     pattern: str
     patient: str = "{patient}"
-    label_map: str = ""
     folders: Mapping[str, int] = field(default_factory=dict)
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
-    def find(self, folder: Path) -> tuple[list[dict[str, str]], list[str]]:
-        """The cases of this layout below a folder, and the names of cases that it doesn't know."""
-        pattern = re.compile(rf"(?:.*?/)??{self.pattern}")  # lazy: what is optional in the pattern goes first
-        known, unknown = [], []
-        for item in self.form.find(folder):
-            match = pattern.fullmatch(item["case"])
-            if match is None:
-                unknown.append(item["case"])
-                continue
-            named = {"patient": self.patient.format(**match.groupdict()), "part": match.groupdict().get("part")}
-            known.append(item | {key: value for key, value in named.items() if value})
-        return known, unknown
+    @property
+    def form(self) -> Form:
+        """How its files are found and read."""
+        return FORMS[self.form_name]
+
+    def recognise(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """``patient``, ``part`` and the reading hints of a case; None where it isn't of this layout."""
+        pattern = rf"(?:.*?/)??{self.pattern}"  # lazy: what is optional in the pattern goes first
+        match = re.fullmatch(pattern, item["case"]) if item["form"] == self.form_name else None
+        if match is None:
+            return None
+        named = {"patient": self.patient.format(**match.groupdict()), "part": match.groupdict().get("part")}
+        return {key: value for key, value in named.items() if value} | dict(self.hints)
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,9 @@ class DataSet:
     licence: str
     splits: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class FoundCases:
-    """What of a data set lies in a folder.
-
-    Attributes:
-        layout: how it lies there.
-        label_map: name of the classes of its label files.
-        cases: items with ``case``, ``image``, ``label`` where there is one, ``error`` where a label has no image,
-            ``patient`` and ``part`` where the names tell.
-        unknown: other files of this form, which aren't the data set's.
-    """
-
-    layout: Layout
-    label_map: str
-    cases: list[dict[str, str]]
-    unknown: list[str]
+    def reading_hints(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """What the first layout that knows a case says of it; nothing of a case that none knows."""
+        return next((hints for layout in self.layouts if (hints := layout.recognise(item)) is not None), {})
 
 
 def get_data_set(name: str) -> DataSet:
@@ -101,35 +89,6 @@ def get_data_set(name: str) -> DataSet:
     return DATA_SETS[name]
 
 
-def find_data_set(name: str, folder: str | Path) -> FoundCases:
-    """Finds the cases of a data set in a folder, in whatever of its layouts they lie there.
-
-    Args:
-        name: key in :data:`DATA_SETS`.
-        folder: with the data somewhere below it.
-
-    Returns:
-        Its ``cases`` go to :func:`~pranet_monai.data.splits.cases_of_split` and
-        :class:`~pranet_monai.data.slices.SliceDataset` like those of ``find_cases``, with ``layout.form.loader()`` in
-        place of ``LoadVolumed`` and ``ClassNumbersd`` of its ``label_map``.
-
-    Raises:
-        UsageError: when the folder isn't there or holds none of the layouts; lists them, and how to get the data.
-    """
-    data_set, root = get_data_set(name), Path(folder).expanduser()
-    if not root.is_dir():
-        raise UsageError(f"{root}: found no such folder; fix: give the folder that holds {data_set.title}")
-    for layout in data_set.layouts:
-        cases, unknown = layout.find(root)
-        if cases:
-            return FoundCases(layout, layout.label_map or data_set.label_map, cases, unknown)
-    examples = "; ".join(layout.example for layout in data_set.layouts)
-    raise UsageError(
-        f"{root}: found nothing of {data_set.title}; allowed: files such as {examples}; fix: give the folder that "
-        f"holds them, or get the data: {data_set.source}"
-    )
-
-
 _ACDC = DataSet(
     name="acdc",
     title="ACDC, cine cardiac MR",
@@ -138,13 +97,13 @@ _ACDC = DataSet(
     layouts=(
         Layout(
             "training/patient001/patient001_frame01.nii.gz + …_gt.nii.gz, imagesTr/patient001_ED.nii.gz + labelsTr/…",
-            VolumeFiles(),
+            "volume_file",
             r"(?P<patient>patient\d{3})_(frame\d{2}|ED|ES)(_0000)?",
         ),
         Layout(
             # their numbers aren't those of ACDC's patients, as far as anybody has written down, so no split fits them
             "train/case_001_sliceED_0.npz, test/case_002_volume_ED.npz",
-            ArrayFiles(),
+            "array_file",
             r"(?P<part>train|valid|test)/(?P<patient>case_\d{3})_(slice|volume)_?E[DS](_\d+)?",
         ),
     ),
@@ -158,19 +117,20 @@ _SYNAPSE = DataSet(
     label_map="synapse8",
     splits=("synapse_15_3_12", "synapse_18_12"),
     layouts=(
-        Layout("img/img0001.nii.gz + label/label0001.nii.gz", VolumeFiles(), r"(?P<patient>img\d{4})"),
+        Layout("img/img0001.nii.gz + label/label0001.nii.gz", "volume_file", r"(?P<patient>img\d{4})"),
         Layout(
             "averaged-training-images/DET0000101_avg.nii.gz + averaged-training-labels/DET0000101_avg_seg.nii.gz",
-            VolumeFiles(),
+            "volume_file",
             r"averaged-(training|testing)-images/(?P<patient>DET\d{7})_avg",
         ),
         Layout(
             "train_npz/case0005_slice000.npz, test_vol_h5/case0001.npy.h5",
-            ArrayFiles(axcodes="LAS"),
+            "array_file",
             r"((?P<part>train_npz|test_vol_h5)/)?case(?P<number>\d{4})(_slice\d{3})?",
             patient="img{number}",
-            label_map="synapse8_transunet",
             folders={"train_npz": 2211, "test_vol_h5": 12},
+            # TransUNet's files hold the window of -125 to 275 HU as 0 to 1
+            hints={"label_map": "synapse8_transunet", "axcodes": "LAS", "intensity": (400.0, -125.0)},
         ),
     ),
     source=(
@@ -188,7 +148,7 @@ _KITS = DataSet(
     layouts=(
         Layout(
             "case_00000/imaging.nii.gz + case_00000/segmentation.nii.gz",
-            VolumeFiles(),
+            "volume_file",
             r"(?P<patient>case_\d{5})(/imaging|_0000)?",
         ),
     ),
@@ -202,13 +162,13 @@ _CHAOS = DataSet(
     label_map="chaos_mr",
     splits=("chaos_mr_5fold",),
     layouts=(
-        Layout("imagesTr/chaos_01.nii.gz + labelsTr/chaos_01.nii.gz", VolumeFiles(), r"(?P<patient>chaos_\d{2})"),
+        Layout("imagesTr/chaos_01.nii.gz + labelsTr/chaos_01.nii.gz", "volume_file", r"(?P<patient>chaos_\d{2})"),
         Layout(
             "MR/1/T2SPIR/DICOM_anon/*.dcm + MR/1/T2SPIR/Ground/*.png",
-            SliceFolders("DICOM_anon", "Ground"),
+            "slice_folder",
             r"(?P<number>\d{1,2})/T2SPIR",
             patient="chaos_{number:0>2}",
-            label_map="chaos_mr_png",
+            hints={"label_map": "chaos_mr_png"},
         ),
     ),
     source="https://doi.org/10.5281/zenodo.3431873, CHAOS_Train_Sets.zip (20 labelled subjects)",
@@ -223,7 +183,7 @@ _HIPPOCAMPUS = DataSet(
     layouts=(
         Layout(
             "imagesTr/hippocampus_001.nii.gz + labelsTr/hippocampus_001.nii.gz",
-            VolumeFiles(),
+            "volume_file",
             r"(?P<patient>hippocampus_\d{3})(_0000)?",
         ),
     ),
@@ -238,7 +198,7 @@ _AMOS = DataSet(
     layouts=(
         Layout(
             "imagesTr/amos_0001.nii.gz + labelsTr/amos_0001.nii.gz",
-            VolumeFiles(),
+            "volume_file",
             r"((?P<part>imagesTr|imagesVa|imagesTs)/)?(?P<patient>amos_\d{4})(_0000)?",
             folders={"imagesTr": 240, "imagesVa": 120},
         ),
@@ -254,17 +214,17 @@ _POLYP_SETS = {
 
 _POLYP = DataSet(
     name="polyp",
-    title="the polyp collections of PraNet, colonoscopy photographs",
+    title="the polyp collections of PraNet, colonoscopy images",
     label_map="polyp",
     layouts=(
         Layout(
             "TrainDataset/image/1.png + TrainDataset/masks/1.png, TestDataset/Kvasir/images/1.png + …/masks/1.png",
-            PhotographFiles(),
+            "rgb_image",
             rf"(?P<part>{'|'.join(_POLYP_SETS)})/.*",
             patient="",
             folders=_POLYP_SETS,
         ),
-        Layout("images/name.jpg + masks/name.jpg", PhotographFiles(), ".*", patient=""),
+        Layout("images/name.jpg + masks/name.jpg", "rgb_image", ".*", patient=""),
     ),
     source="https://github.com/DengPingFan/PraNet (TrainDataset.zip, TestDataset.zip)",
     licence="each collection its own; Kvasir-SEG (https://datasets.simula.no/kvasir-seg/): research and education",

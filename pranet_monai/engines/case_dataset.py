@@ -3,109 +3,111 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from functools import cached_property
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-from monai.data import Dataset, ThreadDataLoader, list_data_collate
+from monai.data import Dataset, ThreadDataLoader
 
+from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
-from pranet_monai.storage.tables import read_csv
-from pranet_monai.transforms.files import check_gzip, is_nifti, is_photograph, mask_path, open_nifti
-from pranet_monai.transforms.label_table import read_label_table
-from pranet_monai.transforms.photograph import photograph_mask_is_whole
+from pranet_monai.forms import form_of
+from pranet_monai.forms.run_folder import RunFolder
 
-__all__ = ["CASE", "DONE_MASK", "ERROR", "CaseDataset", "CaseLoader", "mask_is_whole", "reason_of"]
+__all__ = [
+    "CASE",
+    "ERROR",
+    "FINISHED_MASK",
+    "FINISHED_ROWS",
+    "LOADING_SECONDS",
+    "CaseDataset",
+    "CaseLoader",
+    "reason_of",
+]
 
-CASE, ERROR, DONE_MASK = "case", "error", "done_mask"
+CASE, ERROR = "case", "error"
+FINISHED_ROWS = "finished_rows"
+"""Names of the rows that an earlier run has written: nothing is left to do."""
+FINISHED_MASK = "finished_mask"
+"""The mask that an earlier run has written, but not its rows: it is measured, not made again."""
+LOADING_SECONDS = "loading_seconds"
+"""How long the case took so far."""
 
 
 class CaseDataset(Dataset):
     """The items of ``find_cases``, loaded and preprocessed.
 
     Beside what the transform makes of an item, two short forms can come out: ``{case, error}`` for a case that fails
-    with that reason, and ``{case, done_mask}`` for one that an earlier run has finished.
+    with that reason, and ``{case, finished_rows}`` for one that an earlier run has finished. One whose mask that run
+    has finished, but not its rows, is loaded and has its ``finished_mask``.
 
     Args:
-        data: items with ``case`` and ``image``, or with ``case`` and ``error``.
+        data: items of ``find_cases``.
         transform: the preprocessing.
         output_dir: where masks of this run go; needed for `resume`.
-        resume: leave out cases whose mask is there and whole, and, where they have a label, whose metrics are, too.
+        resume: take over what an earlier run has finished.
+        label_map: the classes of this run's masks, or their name; needed for `resume`: masks of others aren't its own.
 
     Raises:
-        UsageError: when `resume` is set without `output_dir`.
+        UsageError: when `resume` is set without `output_dir` or `label_map`.
     """
 
     def __init__(
         self,
-        data: Sequence[dict[str, str]],
+        data: Sequence[Mapping[str, Any]],
         transform: Sequence[Callable] | Callable | None = None,
         output_dir: str | Path | None = None,
         resume: bool = False,
+        label_map: str | LabelMap | None = None,
     ) -> None:
         super().__init__(data, transform)
-        if resume and output_dir is None:
-            raise UsageError("resume=True: found no output_dir to look for finished masks in; fix: give output_dir")
-        self.output_dir = output_dir
+        if resume and (output_dir is None or label_map is None):
+            raise UsageError(
+                "resume=True: found no output_dir or no label_map to know finished masks by; fix: give both"
+            )
+        self.folder = None if output_dir is None else RunFolder(output_dir)
+        self.label_map = None if label_map is None else get_label_map(label_map)
         self.resume = resume
 
     def _transform(self, index: int) -> Any:
         item = self.data[index]
-        case = item[CASE]
+        case, started = item[CASE], time.perf_counter()
         if ERROR in item:
             return {CASE: case, ERROR: item[ERROR]}
         try:
-            if self.resume and self.output_dir is not None:
-                mask = mask_path(self.output_dir, case, image=item["image"])
-                if mask_is_whole(mask, item["image"]) and ("label" not in item or case in self._measured):
-                    return {CASE: case, DONE_MASK: str(mask)}
-            return super()._transform(index)
+            finished = self._finished(item)
+            if FINISHED_ROWS in finished:
+                return finished
+            loaded: dict[str, Any] = super()._transform(index)
+            return {**loaded, **finished, LOADING_SECONDS: time.perf_counter() - started}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
             return {CASE: case, ERROR: reason_of(error)}
 
-    @cached_property
-    def _measured(self) -> set[str]:
-        """Cases that an earlier run compared with their label: not if that failed, or a kill came after the mask."""
-        report = Path(self.output_dir or "").expanduser() / "report"
-        good = {row["case"] for row in read_csv(report / "cases.csv") if row["status"] != "failed"}
-        names = good & {row["case"] for row in read_csv(report / "metrics.csv")}
-        return names | {re.sub(r"_frame\d+$", "", name) for name in names}
+    def _finished(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """What an earlier run has finished of a case."""
+        if not self.resume or self.folder is None or self.label_map is None:
+            return {}
+        mask = self.folder.finished_mask(item, form_of(item), self.label_map)
+        if mask is None:
+            return {}
+        rows = self.folder.finished_rows(item)
+        return {CASE: item[CASE], FINISHED_ROWS: rows} if rows else {FINISHED_MASK: str(mask)}
 
 
 class CaseLoader(ThreadDataLoader):
-    """Loads the next case in a thread while the network works on this one: batches of one, one case ahead.
+    """Loads the next case in a thread while the network works on this one: one item at a time, one ahead.
 
     Args:
         dataset: a :class:`CaseDataset`.
     """
 
     def __init__(self, dataset: CaseDataset) -> None:
-        super().__init__(dataset, buffer_size=1, batch_size=1, num_workers=0, collate_fn=_collate_case)
+        super().__init__(dataset, buffer_size=1, batch_size=1, num_workers=0, collate_fn=_only_item)
 
 
-def _collate_case(items: list[dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return list_data_collate(items)
-    except Exception as error:  # noqa: BLE001 - out of memory here would end the loader's thread without a word
-        return list_data_collate([{CASE: items[0][CASE], ERROR: reason_of(error)}])
-
-
-def mask_is_whole(mask: str | Path, image: str | Path) -> bool:
-    """Whether an earlier run has finished this mask: ours, readable to its last byte, and of the image's shape."""
-    if not Path(mask).is_file():
-        return False
-    if is_photograph(image):
-        return photograph_mask_is_whole(mask, image)
-    try:
-        check_gzip(mask)
-        found = open_nifti(mask)
-        same_shape = not is_nifti(image) or found.shape == open_nifti(image).shape
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
-        return False
-    return same_shape and bool(read_label_table(found))
+def _only_item(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return items[0]
 
 
 def reason_of(error: BaseException) -> str:

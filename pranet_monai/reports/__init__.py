@@ -3,9 +3,23 @@
 
 from __future__ import annotations
 
-from pranet_monai.reports.photograph_report import PhotographReport
+from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
+from pranet_monai.reports.kinds import KINDS, ImageKind, Kind, VolumeKind, create_kind
 from pranet_monai.reports.previews import draw_preview
 from pranet_monai.reports.run_info import environment, weights_record
 from pranet_monai.reports.run_report import RunReport
 
-__all__ = ["PhotographReport", "RunReport", "draw_preview", "environment", "weights_record"]
+__all__ = [
+    "KINDS",
+    "CaseMeasurer",
+    "CaseResult",
+    "ImageKind",
+    "Kind",
+    "MeasuredRow",
+    "RunReport",
+    "VolumeKind",
+    "create_kind",
+    "draw_preview",
+    "environment",
+    "weights_record",
+]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pranet_monai.metrics import HIGHER_IS_BETTER
 
-__all__ = ["METRICS", "PAPER_METRICS", "PHOTOGRAPHS", "VOLUME", "VOLUMES", "Measure", "Vocabulary", "plain_name"]
+__all__ = ["METRICS", "PAPER_METRICS", "IMAGES", "VOLUME", "VOLUMES", "Measure", "Vocabulary", "plain_name"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Vocabulary:
 
 
 VOLUMES = Vocabulary(tuple(METRICS), VOLUME, ("dice", "hd95_mm"))
-PHOTOGRAPHS = Vocabulary(
+IMAGES = Vocabulary(
     (
         Measure("dice", "Dice", "", 3, True),
         Measure("iou", "IoU", "", 3, True),

@@ -62,7 +62,7 @@ def draw_preview(
     Args:
         case: title of the picture.
         prediction: label indices, shape (H, W, D).
-        affine: voxel index to mm (RAS), shape (4, 4); ``None`` for a photograph stored as (column, row, 1).
+        affine: voxel index to mm (RAS), shape (4, 4); ``None`` for an RGB image stored as (column, row, 1).
         label_map: organs and their colours.
         image: grey (H, W, D) or colour (H, W, D, 3); black where ``None``.
         reference: expert's label indices, shape (H, W, D).

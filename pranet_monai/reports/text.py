@@ -6,20 +6,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pranet_monai.reports.measures import METRICS, PAPER_METRICS, plain_name
+from pranet_monai.reports.measures import PAPER_METRICS, VOLUMES, Vocabulary, plain_name
 
 __all__ = ["align", "results_table"]
 
 
-def results_table(summary: Mapping[str, Any]) -> list[str]:
+def results_table(summary: Mapping[str, Any], vocabulary: Vocabulary = VOLUMES) -> list[str]:
     """Lines of a table of means per organ, and below it, where there are any, the papers' numbers with their note.
 
     Args:
         summary: content of ``summary.json``.
+        vocabulary: what was measured.
     """
-    rows = [["organ", "n", "missed", "false positive", *(measure.heading for measure in METRICS)]]
+    metrics = vocabulary.metrics
+    rows = [["organ", "n", "missed", "false positive", *(measure.heading for measure in metrics)]]
     for organ, scores in (*summary["organs"].items(), ("mean", summary["overall"])):
-        means = [measure.text(scores[measure.key]["mean"]) for measure in METRICS]
+        means = [measure.text(scores[measure.key]["mean"]) for measure in metrics]
         rows.append([plain_name(organ), *(str(scores[key]) for key in ("n", "n_missed", "n_false_positive")), *means])
     lines = align(rows)
     if "paper" in summary:

@@ -24,7 +24,7 @@ class View:
     Attributes:
         reorder: nibabel's orientation transform, from the stored axes to (row, column, slice), shape (3, 2).
         spacing: mm between rows, columns and slices.
-        top: letter of the patient's side that is up (A, S ...), or "" for a photograph.
+        top: letter of the patient's side that is up (A, S ...), or "" for an RGB image.
         left: letter of the patient's side on the viewer's left.
     """
 
@@ -39,9 +39,9 @@ class View:
 
         Args:
             shape: (H, W, D) of the stored array.
-            affine: voxel index to mm (RAS), shape (4, 4); ``None`` for a photograph, stored as (column, row, 1).
+            affine: voxel index to mm (RAS), shape (4, 4); ``None`` for an RGB image, stored as (column, row, 1).
         """
-        photograph = affine is None
+        is_image = affine is None
         matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) if affine is None else np.asarray(affine, dtype=float)
         stored = io_orientation(matrix)
         spacing = voxel_sizes(matrix)
@@ -49,7 +49,7 @@ class View:
         codes = PLANES[int(stored[sliced, 0])]
         reorder = ornt_transform(stored, axcodes2ornt(codes))
         rows, columns, slices = (spacing[axis] for axis in np.argsort(reorder[:, 0]))
-        top, left = ("", "") if photograph else (OPPOSITE[codes[0]], OPPOSITE[codes[1]])
+        top, left = ("", "") if is_image else (OPPOSITE[codes[0]], OPPOSITE[codes[1]])
         return cls(reorder, (rows, columns, slices), top, left)
 
     def apply(self, volume: np.ndarray) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing masks: the input's own grid and header, label names inside, and never half a file."""
+"""From the network's answer to files: labels, and on request probabilities, each on the image's own grid."""
 
 from __future__ import annotations
 
@@ -7,138 +7,151 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import SaveImaged
-from monai.utils import ImageMetaKey, MetaKeys
+from monai.transforms import MapTransform, SaveImaged
+from monai.utils import ImageMetaKey
 
-from pranet_monai.errors import BadCaseError
-from pranet_monai.storage.atomic import written_whole
-from pranet_monai.transforms.files import is_nifti, mask_path, open_nifti, volume_stem
-from pranet_monai.transforms.label_table import label_table_extension, read_label_table
-from pranet_monai.transforms.load import FRAMES, ORIGINAL_SHAPE
+from pranet_monai.data.labels import LabelMap, get_label_map
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.forms import Form, form_of
+from pranet_monai.forms.run_folder import RunFolder
 
-__all__ = ["SaveSegmentationd", "mask_on_file_grid"]
+__all__ = ["PROBABILITIES", "THRESHOLD", "AsLabelsd", "SaveMaskd", "SaveProbabilitiesd"]
+
+PROBABILITIES = "probabilities"
+"""The key under which :class:`AsLabelsd` keeps what the labels were made from."""
+
+THRESHOLD = 0.5
+"""Of one class against the background: a voxel belongs to it from this probability on."""
 
 
-class SaveSegmentationd(SaveImaged):
-    """Writes each mask as uint8 NIfTI with the shape, affine and header of the image it was made from.
+class AsLabelsd(MapTransform):
+    """Makes labels of whatever the inferer gives, so that nothing but labels is ever taken for a mask.
 
-    A 2D image gets a 2D mask, a 4D cine a 4D one (frames that weren't asked for stay 0). The header is that of the
-    input file where it is NIfTI (qform, sform, their codes, voxel sizes, units); other kinds get a header made from
-    their affine. The file is written under a hidden name and renamed when whole: a killed run leaves no half mask.
-
-    Put it after ``Invertd``: it refuses a mask that isn't on the grid of its image. Being a ``SaveImaged``, it is left
-    out by MONAI Label, which writes its own answer.
+    Labels (any integer type) stay as they are. Probabilities become the most likely class, of a single class whatever
+    reaches 0.5, and are kept under ``probabilities``.
 
     Args:
-        keys: keys of the masks, MetaTensors (1 or frames, H, W, D) with the metadata of ``LoadVolumed``.
-        output_dir: masks go to ``<output_dir>/<case>_<postfix>.nii.gz``, where ``case`` is the item's ``case``,
-            sub-folders included, or the image's file name where the item has none.
-        labels: class number → name, for the label table in the header.
-        colors: class number → red, green, blue in 0…255.
-        output_postfix: see `output_dir`.
+        keys: keys of (frames, …) labels or (frames × classes, …) probabilities.
+        out_channels: classes of the network, 1 for a single one against the background.
         allow_missing_keys: don't fail where a key isn't there.
 
     Raises:
-        ValueError: when the mask isn't on the grid of its image.
-        BadCaseError: when it would overwrite a file beside the image that no run of ours has written.
+        UsageError: the answer is neither, such as logits.
+    """
+
+    def __init__(self, keys: KeysCollection, out_channels: int, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.out_channels = out_channels
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The data with labels under its keys."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            if torch.is_floating_point(d[key]):
+                d[PROBABILITIES] = _checked_probabilities(d[key], self.out_channels)
+                d[key] = self._labels(d[key])
+        return d
+
+    def _labels(self, maps: torch.Tensor) -> torch.Tensor:
+        if self.out_channels == 1:
+            return (maps >= THRESHOLD).to(torch.uint8)
+        by_class = maps.unflatten(0, (-1, self.out_channels))
+        return by_class.max(1).indices.to(torch.uint8)
+
+
+def _checked_probabilities(maps: torch.Tensor, out_channels: int) -> torch.Tensor:
+    low, high = float(maps.min()), float(maps.max())
+    if not (0 <= low and high <= 1) or len(maps) % out_channels:
+        raise UsageError(
+            f"the inferer gave {len(maps)} maps with values from {low:.3g} to {high:.3g}, for {out_channels} classes; "
+            "allowed: labels or probabilities (inferer#output labels or probabilities)"
+        )
+    return maps
+
+
+class SaveMaskd(SaveImaged):
+    """Writes each mask in the form of its image: NIfTI for volumes, PNG for images, shape and place as the image's.
+
+    The file is written under a hidden name and renamed when whole: a killed run leaves no half mask. Put it after
+    ``Invertd``. Being a ``SaveImaged``, it is left out by MONAI Label, which writes its own answer.
+
+    Args:
+        keys: keys of the masks: class numbers (1 or frames, H, W, D) or (1, H, W), with the metadata of ``LoadCased``.
+        output_dir: of the run, see :class:`~pranet_monai.forms.run_folder.RunFolder`.
+        label_map: names and colours of the classes, or their name.
+        allow_missing_keys: don't fail where a key isn't there.
+
+    Raises:
+        UsageError: when a mask holds anything but class numbers.
+        ValueError: when a mask isn't on the grid of its image.
+        BadCaseError: when it would overwrite a file beside the image that this program didn't write.
     """
 
     def __init__(
         self,
         keys: KeysCollection,
         output_dir: str | Path,
-        labels: Mapping[int, str],
-        colors: Mapping[int, tuple[int, int, int]] | None = None,
-        output_postfix: str = "seg",
+        label_map: str | LabelMap,
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(
-            keys,
-            output_dir=output_dir,
-            output_postfix=output_postfix,
-            output_dtype=np.uint8,
-            separate_folder=False,
-            print_log=False,
-            allow_missing_keys=allow_missing_keys,
-        )
-        self.output_dir = Path(output_dir)
-        self.output_postfix = output_postfix
-        self.label_table = label_table_extension(labels, colors)
+        super().__init__(keys, output_dir=output_dir, print_log=False, allow_missing_keys=allow_missing_keys)
+        self.folder = RunFolder(output_dir)
+        self.label_map = get_label_map(label_map)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Writes the mask of every key; the data stays as it is."""
         d = dict(data)
         for key in self.key_iterator(d):
-            mask: MetaTensor = d[key]
-            source = Path(str(mask.meta[ImageMetaKey.FILENAME_OR_OBJ]))
-            path = mask_path(self.output_dir, d.get("case", volume_stem(source)), self.output_postfix)
-            _spare_foreign_file(path, source)
-            image = _nifti(mask_on_file_grid(mask), np.asarray(mask.meta[MetaKeys.ORIGINAL_AFFINE]), source)
-            image.header.extensions.append(self.label_table)
-            with written_whole(path) as partial:
-                nib.save(image, partial)
+            _check_labels(d[key], self.label_map)
+            case, form, source = _origin(d, d[key])
+            path = self.folder.mask(case, form)
+            if path.exists() and path.parent.resolve() == source.parent.resolve() and not form.is_own_mask(path):
+                raise BadCaseError(
+                    f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"
+                )
+            form.write_mask(path, d[key], self.label_map)
         return d
 
 
-def mask_on_file_grid(mask: MetaTensor) -> np.ndarray:
-    """The mask as the image's file holds its voxels.
+class SaveProbabilitiesd(SaveImaged):
+    """Writes probabilities as floats under names of their own, ``<case>_probabilities``; see :class:`SaveMaskd`.
 
     Args:
-        mask: class numbers (1 or frames, H, W, D), turned back to the orientation of the file.
-
-    Returns:
-        uint8 array (H, W), (H, W, D) or (H, W, D, T).
-
-    Raises:
-        ValueError: when the mask isn't on the grid of its image.
+        keys: keys of the probabilities (frames × classes, …), turned back to the image's grid.
+        output_dir: of the run.
+        allow_missing_keys: don't fail where a key isn't there.
     """
-    shape = tuple(int(n) for n in np.asarray(mask.meta[ORIGINAL_SHAPE]))
-    affine = np.asarray(mask.meta[MetaKeys.ORIGINAL_AFFINE])
-    volume = (*shape, 1)[:3]
-    if tuple(mask.shape[1:]) != volume or not np.allclose(np.asarray(mask.affine), affine, atol=1e-3):
-        raise ValueError(
-            f"{mask.meta[ImageMetaKey.FILENAME_OR_OBJ]}: found a mask of shape {tuple(mask.shape[1:])} and affine "
-            f"{np.asarray(mask.affine).round(3).tolist()}; allowed: {volume} and {affine.round(3).tolist()}, the "
-            "image's own; fix: put Invertd before SaveSegmentationd"
+
+    def __init__(self, keys: KeysCollection, output_dir: str | Path, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, output_dir=output_dir, print_log=False, allow_missing_keys=allow_missing_keys)
+        self.folder = RunFolder(output_dir)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Writes the probabilities of every key; the data stays as it is."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            case, form, _ = _origin(d, d[key])
+            form.write_probabilities(self.folder.probabilities(case, form), d[key])
+        return d
+
+
+def _origin(data: Mapping[Hashable, Any], mask: MetaTensor) -> tuple[str, Form, Path]:
+    """Name, form and file of the case that a mask belongs to."""
+    source = Path(str(mask.meta[ImageMetaKey.FILENAME_OR_OBJ]))
+    form = form_of({"form": data["form"]} if "form" in data else {"image": source})
+    return str(data.get("case", form.case_name(source, source.parent))), form, source
+
+
+def _check_labels(mask: MetaTensor, label_map: LabelMap) -> None:
+    largest = len(label_map.labels) - 1
+    if torch.is_floating_point(mask):
+        raise UsageError(
+            f"a mask must hold class numbers, this one is {mask.dtype}; fix: put AsLabelsd before SaveMaskd"
         )
-    array = mask.numpy(force=True).astype(np.uint8, copy=False)
-    if len(shape) < 4:
-        return array[0].reshape(shape)
-    whole = np.zeros(shape, dtype=np.uint8)
-    whole[..., np.asarray(mask.meta[FRAMES]).astype(int)] = np.moveaxis(array, 0, -1)
-    return whole
-
-
-def _nifti(array: np.ndarray, affine: np.ndarray, source: Path) -> nib.Nifti1Image:
-    if is_nifti(source):
-        template = open_nifti(source)
-        header = template.header.copy()
-        header.extensions.clear()
-        image = type(template)(array, template.affine, header)
-    else:
-        image = nib.Nifti1Image(array, affine)
-        image.set_sform(affine, code="scanner")
-        image.set_qform(affine, code="scanner")
-        image.header.set_xyzt_units("mm", "sec")
-    image.header.set_data_dtype(np.uint8)
-    image.header.set_slope_inter(1, 0)
-    image.header.set_intent("label")
-    image.header["cal_min"] = image.header["cal_max"] = 0  # the image's display window means nothing for its mask
-    return image
-
-
-def _spare_foreign_file(path: Path, source: Path) -> None:
-    """Masks written among the images may meet the expert's labels, which are often named alike."""
-    if path.exists() and path.parent.resolve() == source.parent.resolve():
-        try:
-            ours = bool(read_label_table(open_nifti(path)))
-        except (nib.filebasedimages.ImageFileError, OSError, EOFError):
-            ours = True  # half a file is nobody's label
-        if not ours:
-            raise BadCaseError(
-                f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"
-            )
+    if mask.numel() and (int(mask.min()) < 0 or int(mask.max()) > largest):
+        found = np.unique(mask.numpy(force=True))[:10].tolist()
+        raise UsageError(f"a mask holds the numbers {found}; allowed: 0 to {largest}, the classes of {label_map.name}")

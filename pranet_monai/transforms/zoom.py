@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the papers resize on the device: slices and label maps as ``scipy.ndimage.zoom`` does, photographs as Pillow.
+"""How the papers resize on the device: slices and label maps as ``scipy.ndimage.zoom`` does, RGB images as Pillow.
 
 Spline zoom is linear and separable, so along one axis it is a matrix that depends on the two lengths only. scipy itself
 makes that matrix, once per pair of lengths, by zooming the identity; a batch of planes then costs two matrix products.

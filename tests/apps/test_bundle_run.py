@@ -15,6 +15,7 @@ from pranet_monai.apps.bundle_run import check_run, check_training, finish_run, 
 from pranet_monai.apps.overrides import check_argv
 from pranet_monai.errors import UsageError
 from pranet_monai.reports import RunReport
+from tests.reports.rows import add_case, add_failure
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_weights_that_do_not_fit_exit_with_2(capsys: pytest.CaptureFixture[str])
 
 def test_finish_says_where_the_report_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = RunReport(tmp_path, "acdc", previews=False)
-    report.add_case("a", np.zeros((4, 4, 4), np.uint8), np.eye(4))
+    add_case(report, "a", np.zeros((4, 4, 4), np.uint8), np.eye(4))
     finish_run(report, {"amp": False})
     assert capsys.readouterr().out == f"1 ok, 0 failed, 0 skipped; report: {tmp_path / 'report' / 'index.html'}\n"
     assert json.loads((tmp_path / "report" / "run.json").read_text())["amp"] is False
@@ -92,7 +93,7 @@ def test_finish_says_where_the_report_is(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_finish_exits_with_1_after_writing_when_a_case_failed(tmp_path: Path) -> None:
     report = RunReport(tmp_path, "acdc", previews=False)
-    report.add_failure("a", "a.nii: found nothing")
+    add_failure(report, "a", "a.nii: found nothing")
     with pytest.raises(SystemExit) as ended:
         finish_run(report, {})
     assert ended.value.code == 1

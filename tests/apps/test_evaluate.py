@@ -173,7 +173,8 @@ def test_names_that_people_give(tmp_path: Path, prediction: str, label: str) -> 
     write(tmp_path / "l" / label, heart())
     write(tmp_path / "l" / "other.nii.gz", heart())
     found = find_mask_pairs(tmp_path / "p", tmp_path / "l")
-    assert list(found.pairs.values()) == [(tmp_path / "p" / prediction, tmp_path / "l" / label)]
+    paths = [(Path(one["label"]), Path(other["label"])) for one, other in found.pairs.values()]
+    assert paths == [(tmp_path / "p" / prediction, tmp_path / "l" / label)]
     assert list(found.without_prediction) == ["other"]
 
 
@@ -182,7 +183,8 @@ def test_equal_names_in_sub_folders_are_never_mixed_up(tmp_path: Path) -> None:
         write(tmp_path / "p" / site / "scan_seg.nii.gz", heart())
         write(tmp_path / "l" / site / "scan.nii.gz", heart())
     pairs = find_mask_pairs(tmp_path / "p", tmp_path / "l").pairs
-    assert [(p.parent.name, label.parent.name) for p, label in pairs.values()] == [("x", "x"), ("y", "y")]
+    folders = [(Path(one["label"]).parent.name, Path(other["label"]).parent.name) for one, other in pairs.values()]
+    assert folders == [("x", "x"), ("y", "y")]
     for site in ("x", "y"):
         (tmp_path / "l" / site).rename(tmp_path / "l" / f"expert_{site}")
     with pytest.raises(UsageError, match="no mask in"):

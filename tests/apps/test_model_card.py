@@ -42,8 +42,8 @@ def test_table_by_hand() -> None:
     assert mean.startswith("| **mean of organs** | 0.600 ± 0.141")
 
 
-def test_table_of_photographs() -> None:
-    """One finding needs no mean over organs, a photograph has no millimetres."""
+def test_table_of_images() -> None:
+    """One finding needs no mean over organs, a image has no millimetres."""
     names = ("dice", "iou", "weighted_f", "mae")
     rows = [{"case": case, "organ": "polyp", "status": "ok"} | dict.fromkeys(names, value) for case, value in SHARES]
     summary = summarise(rows, metrics=names)
@@ -87,7 +87,7 @@ def test_weights_are_listed_by_hash(tmp_path: Path) -> None:
     }
 
 
-def test_metadata_scores_of_photographs(tmp_path: Path) -> None:
+def test_metadata_scores_of_images(tmp_path: Path) -> None:
     rows = [{"case": case, "organ": "polyp", "status": "ok", "dice": value, "iou": value} for case, value in SHARES]
     (tmp_path / "docs" / "validation").mkdir(parents=True)
     summary = summarise(rows, metrics=("dice", "iou"))

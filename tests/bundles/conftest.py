@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The project's bundles, and small labelled volumes and photographs to try them on."""
+"""The project's bundles, and small labelled volumes and images to try them on."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def network_of(bundle: Path) -> str:
     return read_json(bundle / "configs" / "inference.json")["network_def"]["_target_"].rpartition(".")[2]
 
 
-def is_for_photographs(bundle: Path) -> bool:
-    return read_json(bundle / "configs" / "inference.json")["cases"]["kind"] == "photograph"
+def is_for_images(bundle: Path) -> bool:
+    return read_json(bundle / "configs" / "inference.json")["cases"]["kind"] == "image"
 
 
 def params(bundles: list[Path], is_slow: Callable[[Path], bool]) -> list[ParameterSet]:
@@ -42,9 +42,7 @@ def read_json(path: Path) -> dict:
 BUNDLES_TO_BUILD = params(BUNDLES, lambda folder: network_of(folder) in ("MIST", "MERIT"))
 # what bundles share is tried on the smallest of them
 SMALLEST = ROOT / "bundles" / "acdc_emcad_dsra_segmentation"
-BUNDLES_TO_RUN = params(
-    [folder for folder in BUNDLES if not is_for_photographs(folder)], lambda folder: folder != SMALLEST
-)
+BUNDLES_TO_RUN = params([folder for folder in BUNDLES if not is_for_images(folder)], lambda folder: folder != SMALLEST)
 
 
 @pytest.fixture(params=BUNDLES, ids=lambda folder: folder.name)
@@ -95,8 +93,8 @@ def training_options(data: Path) -> dict[str, object]:
     return {"dataset_dir": str(data), **split, "network_def#pretrained": False}
 
 
-def write_labelled_photographs(folder: Path) -> None:
-    """Four photographs of different sizes with a bright disc and its mask, and ``split.json`` to train on them."""
+def write_labelled_images(folder: Path) -> None:
+    """Four images of different sizes with a bright disc and its mask, and ``split.json`` to train on them."""
     rng = np.random.default_rng(0)
     sizes = {"a": (90, 120), "b": (64, 64), "c": (100, 70), "d": (80, 81)}
     for sub in ("images", "masks"):
@@ -111,17 +109,17 @@ def write_labelled_photographs(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def labelled_photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photographs")
-    write_labelled_photographs(folder)
+def labelled_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    write_labelled_images(folder)
     return folder
 
 
 @pytest.fixture
-def labelled_data(runnable_bundle: Path, labelled_volumes: Path, labelled_photographs: Path, tmp_path: Path) -> Path:
+def labelled_data(runnable_bundle: Path, labelled_volumes: Path, labelled_images: Path, tmp_path: Path) -> Path:
     """A labelled folder of the kind that the bundle is for."""
-    if is_for_photographs(runnable_bundle):
-        return labelled_photographs
+    if is_for_images(runnable_bundle):
+        return labelled_images
     if read_json(runnable_bundle / "configs" / "inference.json")["network_def"]["out_channels"] > 3:
         return labelled_volumes
     write_labelled_volumes(tmp_path / "two_classes", classes=2)

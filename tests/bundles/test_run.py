@@ -20,7 +20,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from pranet_monai.__main__ import main
 from pranet_monai.data.labels import get_label_map
-from pranet_monai.transforms.label_table import read_label_table
+from pranet_monai.forms.label_table import read_label_table
 
 from .conftest import BUNDLES_TO_RUN, copy_with_random_weights, read_json
 
@@ -298,7 +298,8 @@ def test_killed_run_goes_on(bundle: Path, tmp_path: Path) -> None:
     for case in cases:
         mask = output / f"{case}_seg.nii.gz"
         kept = mask.name in finished
-        assert rows[case]["status"] == ("skipped" if kept else "ok")
+        # a mask whose row the kill has cost is measured again: "ok", as a case that wasn't begun
+        assert rows[case]["status"] in (("skipped", "ok") if kept else ("ok",))
         assert not kept or mask.stat().st_mtime_ns == finished[mask.name]
         image = nib.load(mask)
         voxel_ml = abs(np.linalg.det(image.affine[:3, :3])) / 1000

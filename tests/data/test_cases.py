@@ -8,7 +8,8 @@ import pytest
 
 from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import UsageError
-from pranet_monai.transforms.files import mask_path
+from pranet_monai.forms import FORMS
+from pranet_monai.forms.run_folder import RunFolder
 
 
 def make(root: Path, *names: str) -> Path:
@@ -116,14 +117,14 @@ def test_what_lacks_its_partner_fails_by_itself(tmp_path: Path) -> None:
 def test_single_file_even_if_named_like_a_label(tmp_path: Path) -> None:
     make(tmp_path, "x_seg.nii.gz", "other.nii.gz")
     items = find_cases(tmp_path / "x_seg.nii.gz", labels="optional")
-    assert items == [{"case": "x_seg", "image": str(tmp_path / "x_seg.nii.gz")}]
+    assert items == [{"case": "x_seg", "form": "volume_file", "image": str(tmp_path / "x_seg.nii.gz")}]
 
 
 def test_two_files_of_one_name_keep_two_masks(tmp_path: Path) -> None:
     make(tmp_path, "x.nii", "x.nii.gz")
     cases = [item["case"] for item in find_cases(tmp_path)]
     assert cases == ["x.nii", "x.nii.gz"]
-    assert len({mask_path("out", case) for case in cases}) == 2
+    assert len({RunFolder("out").mask(case, FORMS["volume_file"]) for case in cases}) == 2
     assert all("label" not in item for item in find_cases(tmp_path, labels="optional")), "neither labels the other"
 
 
@@ -145,13 +146,13 @@ def test_link_back_to_the_root_ends(tmp_path: Path) -> None:
 def test_wrong_folders_say_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere: found no such folder"):
         find_cases(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"no file at all; allowed: \*\.nii\.gz, \*\.nii, \*\.nrrd, \*\.mha"):
+    with pytest.raises(UsageError, match=r"no file at all; allowed: \*\.nii\.gz, \*\.nii, .*folders of \*\.dcm"):
         find_cases(tmp_path)
-    make(tmp_path, "s1.dcm", "s2.dcm", "x_gt.nii")
-    with pytest.raises(UsageError, match=r"1 files named like labels \(x_gt.nii, …\), 2 .dcm files.*dcm2niix"):
+    make(tmp_path, "s1.txt", "s2.txt", "x_gt.nii")
+    with pytest.raises(UsageError, match=r"1 files named like labels \(x_gt.nii, …\), 2 .txt files"):
         find_cases(tmp_path)
-    with pytest.raises(UsageError, match=r"s1.dcm: found no volume"):
-        find_cases(tmp_path / "s1.dcm")
+    with pytest.raises(UsageError, match=r"s1.txt: found no volume"):
+        find_cases(tmp_path / "s1.txt")
     with pytest.raises(UsageError, match="labels='all': allowed are"):
         find_cases(tmp_path, labels="all")  # type: ignore[arg-type]
 
@@ -171,7 +172,7 @@ def test_folder_that_cannot_be_listed_is_not_passed_over(tmp_path: Path, monkeyp
 
 
 def test_masks_keep_the_folder_structure() -> None:
-    assert mask_path("out", "ward/deep/x") == Path("out/ward/deep/x_seg.nii.gz")
+    assert RunFolder("out").mask("ward/deep/x", FORMS["volume_file"]) == Path("out/ward/deep/x_seg.nii.gz")
 
 
 @pytest.mark.parametrize(
@@ -184,23 +185,51 @@ def test_masks_keep_the_folder_structure() -> None:
         ("ward/a.JPG", "ward/a_mask.png"),
     ],
 )
-def test_photographs_and_their_masks(tmp_path: Path, image: str, label: str) -> None:
+def test_rgb_images_and_their_masks(tmp_path: Path, image: str, label: str) -> None:
     make(tmp_path, image, label, "volume.nii.gz", "notes.txt")
-    found = pairs(tmp_path, find_cases(tmp_path, labels="required", kind="photograph"))
+    found = pairs(tmp_path, find_cases(tmp_path, labels="required", kind="image"))
     assert found == {image.rpartition(".")[0]: (image, label)}
     assert [item["case"] for item in find_cases(tmp_path)] == ["volume"]
 
 
 def test_own_png_masks_are_no_labels(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "a_seg.png")
-    (item,) = find_cases(tmp_path, labels="optional", output_dir=tmp_path, kind="photograph")
-    assert item == {"case": "a", "image": str(tmp_path / "a.jpg")}
-    assert mask_path("out", "ward/a", image="ward/a.jpg") == Path("out/ward/a_seg.png")
+    (item,) = find_cases(tmp_path, labels="optional", output_dir=tmp_path, kind="image")
+    assert item == {"case": "a", "form": "rgb_image", "image": str(tmp_path / "a.jpg")}
+    assert RunFolder("out").mask("ward/a", FORMS["rgb_image"]) == Path("out/ward/a_seg.png")
 
 
 def test_folder_of_another_kind_says_what_is_there(tmp_path: Path) -> None:
     make(tmp_path, "a.nii.gz")
-    with pytest.raises(UsageError, match=r"found no photograph in it .*1 \.gz files; allowed: \*\.png, \*\.jpg"):
-        find_cases(tmp_path, kind="photograph")
-    with pytest.raises(UsageError, match="kind='video': allowed are 'volume', 'photograph'"):
+    with pytest.raises(UsageError, match=r"found no image in it .*1 \.gz files; allowed: \*\.png, \*\.jpg"):
+        find_cases(tmp_path, kind="image")
+    with pytest.raises(UsageError, match="kind='video': allowed are 'volume', 'image'"):
         find_cases(tmp_path, kind="video")
+
+
+def test_pictures_of_a_run_are_no_images(tmp_path: Path) -> None:
+    """A second run over the folder that holds images, masks and report of the first."""
+    make(tmp_path, "a.png", "a_seg.png", "report/cases.csv", "report/previews/a.png")
+    assert [item["case"] for item in find_cases(tmp_path, output_dir=tmp_path, kind="image")] == ["a"]
+
+
+def test_every_form_of_volumes_in_one_folder(tmp_path: Path) -> None:
+    make(tmp_path, "a.nii", "papers/b.npz", "CT/series 1/1.dcm", "CT/series 1/2.dcm", "MR/1/T2SPIR/DICOM_anon/1.dcm")
+    make(tmp_path, "MR/1/T2SPIR/Ground/1.png")
+    found = {item["case"]: (item["form"], item.get("label")) for item in find_cases(tmp_path, labels="optional")}
+    assert found == {
+        "a": ("volume_file", None),
+        "papers/b": ("array_file", str(tmp_path / "papers/b.npz")),  # unreadable: said when it is read
+        "CT/series 1": ("slice_folder", None),
+        "MR/1/T2SPIR": ("slice_folder", str(tmp_path / "MR/1/T2SPIR/Ground")),
+    }
+    (item,) = find_cases(tmp_path / "CT/series 1")
+    assert item == {"case": "series 1", "form": "slice_folder", "image": str(tmp_path / "CT/series 1")}
+
+
+def test_a_data_set_says_how_its_layouts_are_read(tmp_path: Path) -> None:
+    make(tmp_path, "train_npz/case0005_slice000.npz", "somebody.npz")
+    by_case = {item["case"]: item for item in find_cases(tmp_path, data_set="synapse")}
+    known = by_case["train_npz/case0005_slice000"]
+    assert (known["patient"], known["label_map"], known["axcodes"]) == ("img0005", "synapse8_transunet", "LAS")
+    assert set(by_case["somebody"]) == {"case", "form", "image"}

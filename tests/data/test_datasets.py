@@ -8,15 +8,18 @@ import h5py
 import nibabel as nib
 import numpy as np
 import pytest
+from monai.data import MetaTensor
 from monai.transforms import Compose, Orientationd, ScaleIntensityRanged
 from PIL import Image
 
-from pranet_monai.data.class_numbers import ClassNumbersd
-from pranet_monai.data.datasets import DATA_SETS, find_data_set, get_data_set
+from pranet_monai.data.cases import find_data_set
+from pranet_monai.data.datasets import DATA_SETS, get_data_set
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.data.slices import SliceDataset
 from pranet_monai.data.splits import cases_of_split, load_split_parts
 from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.forms import FORMS
+from pranet_monai.transforms.load import LoadCased
 from tests.data.samples import Sample, made_sample, real_sample, slice_name, write_dicom, write_nifti
 
 Writer = Callable[[Path, Sample], None]
@@ -60,6 +63,13 @@ def chaos(root: Path, sample: Sample) -> None:
     for k in range(sample.label.shape[2]):
         grey = CHAOS_GREY[sample.label[:, :, k].T]
         Image.fromarray(grey).save(labels / f"{slice_name(sample.label.shape[2], k)}.png")
+
+
+def read(item: dict, name: str) -> tuple[MetaTensor, np.ndarray]:
+    """Image and class numbers of a case of a data set."""
+    form = FORMS[item["form"]]
+    image = form.read_image(item)
+    return image, form.read_reference(item, image, get_label_map(item.get("label_map", get_data_set(name).label_map)))
 
 
 # data set, what the volume shows, classes, the files, the case and its patient
@@ -113,7 +123,7 @@ def test_volumes_come_back_from_each_layout(
     assert (item["case"], item["patient"]) == (case, patient)
     assert not found.unknown
 
-    image, classes_read = found.layout.form.read(item, get_label_map(found.label_map))
+    image, classes_read = read(item, name)
     expected = affine = None
     if name == "chaos_mr" and "DICOM" in item["image"]:  # slices come in the order of their normal, whatever the file's
         forward = np.linalg.det(sample.affine[:3, :3] * [[-1], [-1], [1]]) > 0
@@ -162,20 +172,21 @@ def test_the_papers_arrays_come_back(name: str, origin: str, tmp_path: Path, req
     else:
         np.savez(path, **arrays)
 
+    expected = image * np.float32(400) - np.float32(125) if name == "synapse" else image  # in HU, as in the original
     found = find_data_set(name, tmp_path)
     assert len(found.cases) == image.shape[2] + 1
     whole = next(item for item in found.cases if item["part"] in ("test_vol_h5", "test"))
     assert whole["patient"] == {"synapse": "img0001", "acdc": "case_002"}[name]
-    read, classes_read = found.layout.form.read(whole, get_label_map(found.label_map))
-    np.testing.assert_array_equal(read.numpy()[0], image)
+    volume_read, classes_read = read(whole, name)
+    np.testing.assert_allclose(volume_read.numpy()[0], expected, rtol=1e-6)
     np.testing.assert_array_equal(classes_read[0], sample.label)
-    orientation = nib.aff2axcodes(np.asarray(read.affine))
+    orientation = nib.aff2axcodes(np.asarray(volume_read.affine))
     assert "".join(orientation) == {"synapse": "LAS", "acdc": "RAS"}[name]
     by_name = {Path(item["case"]).name: item for item in found.cases}
     one = by_name["case0005_slice002" if name == "synapse" else "case_001_sliceED_2"]
-    read, classes_read = found.layout.form.read(one, get_label_map(found.label_map))
-    assert read.shape == (1, *image.shape[:2], 1)
-    np.testing.assert_array_equal(read.numpy()[0, :, :, 0], image[:, :, 2])
+    slice_read, classes_read = read(one, name)
+    assert slice_read.shape == (1, *image.shape[:2], 1)
+    np.testing.assert_allclose(slice_read.numpy()[0, :, :, 0], expected[:, :, 2], rtol=1e-6)
     np.testing.assert_array_equal(classes_read[0, :, :, 0], sample.label[:, :, 2])
 
 
@@ -197,8 +208,8 @@ def test_polyps(image: str, mask: str, part: str | None, tmp_path: Path) -> None
     found = find_data_set("polyp", tmp_path)
     (item,) = found.cases
     assert (item.get("part"), item.get("patient")) == (part, None)
-    read, label = found.layout.form.read(item, get_label_map("polyp"))
-    np.testing.assert_array_equal(read.numpy(), np.moveaxis(np.asarray(Image.open(tmp_path / image)), 2, 0))
+    colours, label = read(item, "polyp")
+    np.testing.assert_array_equal(colours.numpy(), np.moveaxis(np.asarray(Image.open(tmp_path / image)), 2, 0))
     np.testing.assert_array_equal(label[0], truth)
 
 
@@ -225,13 +236,12 @@ def test_training_on_arrays_sees_the_slices_of_the_original(tmp_path: Path) -> N
         np.savez(arrays / f"case0005_slice{k:03d}.npz", image=image[:, :, k], label=label)
     window = ScaleIntensityRanged("image", a_min=-125, a_max=275, b_min=0, b_max=1, clip=True)
     slices = []
-    for folder, intensity in ((tmp_path / "original", [window]), (arrays, [])):
+    for folder in (tmp_path / "original", arrays):  # the same transforms: the layout gives the intensities back
         found = find_data_set("synapse", folder)
         transforms = [
-            found.layout.form.loader(),
+            LoadCased(("image", "label"), "synapse8"),
             Orientationd(("image", "label"), axcodes="LAS", labels=[["L", "R"], ["P", "A"], ["I", "S"]]),
-            ClassNumbersd("label", found.label_map),
-            *intensity,
+            window,
         ]
         labelled = [case for case in found.cases if "label" in case]
         slices.append(SliceDataset(labelled, Compose(transforms), progress=False))
@@ -244,8 +254,8 @@ def test_training_on_arrays_sees_the_slices_of_the_original(tmp_path: Path) -> N
 def test_a_label_of_another_grid_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "case0005_slice000.npz", image=np.zeros((4, 5)), label=np.zeros((4, 4)))
     found = find_data_set("synapse", tmp_path)
-    with pytest.raises(BadCaseError, match=r"shape \(4, 4, 1\); allowed: \(4, 5, 1\)"):
-        found.layout.form.read(found.cases[0], get_label_map(found.label_map))
+    with pytest.raises(BadCaseError, match=r"shape \(4, 4, 1\) and 1 frame\(s\); allowed: \(4, 5, 1\)"):
+        read(found.cases[0], "synapse")
 
 
 def test_a_folder_without_the_data_set_says_how_it_should_look(tmp_path: Path) -> None:
@@ -262,7 +272,7 @@ def test_a_folder_without_the_data_set_says_how_it_should_look(tmp_path: Path) -
 def test_records_name_what_is_there(record: object) -> None:
     data_set = get_data_set(record.name)  # type: ignore[attr-defined]
     for layout in data_set.layouts:
-        get_label_map(layout.label_map or data_set.label_map)
+        get_label_map(layout.hints.get("label_map", data_set.label_map))
     for split in data_set.splits:
         load_split_parts(split)
     assert data_set.source and data_set.licence

@@ -7,13 +7,20 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from monai.transforms import Compose
 
-from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader, mask_is_whole, reason_of
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader, reason_of
 from pranet_monai.errors import BadCaseError, UsageError
-from pranet_monai.transforms.files import mask_path
-from pranet_monai.transforms.load import LoadVolumed
-from pranet_monai.transforms.save import SaveSegmentationd
+from pranet_monai.forms import FORMS
+from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.storage.tables import write_csv
+from pranet_monai.transforms.load import LoadCased
+from pranet_monai.transforms.save import SaveMaskd
+
+ORGAN = LabelMap("demo", {0: "background", 1: "organ"}, {0: (0, 0, 0), 1: (9, 9, 9)})
+VOLUME = FORMS["volume_file"]
 
 
 def save(path: Path, shape: tuple[int, ...] = (20, 20, 5)) -> str:
@@ -23,9 +30,13 @@ def save(path: Path, shape: tuple[int, ...] = (20, 20, 5)) -> str:
 
 
 def save_mask_of(image: str, case: str, out: Path) -> Path:
-    item = LoadVolumed("image")({"image": image, "case": case})
-    SaveSegmentationd("image", out, {0: "background", 1: "organ"})(item)
-    return mask_path(out, case)
+    item = LoadCased("image")({"image": image, "case": case})
+    SaveMaskd("image", out, ORGAN)({**item, "image": item["image"].to(torch.uint8)})
+    return RunFolder(out).mask(case, VOLUME)
+
+
+def mask_is_whole(mask: str | Path, image: str | Path) -> bool:
+    return VOLUME.mask_is_whole(Path(mask), {"image": str(image)}, ORGAN)
 
 
 def test_good_bad_and_broken_cases_come_out_in_order(tmp_path: Path) -> None:
@@ -36,27 +47,20 @@ def test_good_bad_and_broken_cases_come_out_in_order(tmp_path: Path) -> None:
         {"case": "c", "label": "c_gt.nii", "error": "c_gt.nii: found a label without its image"},
         {"case": "d", "image": save(tmp_path / "d.nii.gz", (4, 4))},
     ]
-    batches = list(CaseLoader(CaseDataset(data, LoadVolumed("image"))))
-    assert [batch["case"] for batch in batches] == [["a"], ["b"], ["c"], ["d"]]
-    assert batches[0]["image"].shape == (1, 1, 20, 20, 5) and batches[0]["label"] == ["a_gt.nii.gz"]
-    assert batches[1]["error"][0].startswith(f"{tmp_path / 'b.nii'}: found 8 bytes")
-    assert batches[2]["error"] == ["c_gt.nii: found a label without its image"]
-    assert batches[3]["image"].shape == (1, 1, 4, 4, 1)
+    batches = list(CaseLoader(CaseDataset(data, LoadCased("image"))))
+    assert [batch["case"] for batch in batches] == ["a", "b", "c", "d"]
+    assert batches[0]["image"].shape == (1, 20, 20, 5) and batches[0]["label"] == "a_gt.nii.gz"
+    assert batches[1]["error"].startswith(f"{tmp_path / 'b.nii'}: found 8 bytes")
+    assert batches[2]["error"] == "c_gt.nii: found a label without its image"
+    assert batches[3]["image"].shape == (1, 4, 4, 1)
 
 
 def test_whatever_breaks_in_the_loader_is_a_reason(tmp_path: Path) -> None:
-    class Lead:
-        """What torch can't make a batch of."""
-
     def transform(item: dict[str, Any]) -> dict[str, Any]:
-        if item["case"] == "memory":
-            raise MemoryError("50 GiB")
-        return {**item, "x": Lead()}
+        raise MemoryError("50 GiB")
 
-    data = [{"case": case, "image": ""} for case in ("memory", "collate")]
-    first, second = CaseLoader(CaseDataset(data, transform))
-    assert first["error"] == ["MemoryError: 50 GiB"]
-    assert "TypeError" in second["error"][0]
+    (item,) = CaseLoader(CaseDataset([{"case": "memory", "image": ""}], transform))
+    assert item["error"] == "MemoryError: 50 GiB"
 
 
 def test_keyboard_interrupt_is_no_reason(tmp_path: Path) -> None:
@@ -73,18 +77,23 @@ def test_resume_leaves_out_whole_masks_only(tmp_path: Path) -> None:
     whole = save_mask_of(data[0]["image"], "ward/a", out)
     half = save_mask_of(data[1]["image"], "ward/b", out)
     half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
-    other = mask_path(out, "ward/c")
+    other = RunFolder(out).mask("ward/c", VOLUME)
     other.write_bytes(save_mask_of(save(tmp_path / "small.nii", (4, 4, 4)), "small", out).read_bytes())
 
     def kinds(resume: bool) -> list[str]:
-        dataset = CaseDataset(data, LoadVolumed("image"), output_dir=out, resume=resume)
-        return ["done" if "done_mask" in item else "image" for item in (dataset[i] for i in range(4))]
+        dataset = CaseDataset(data, LoadCased("image"), output_dir=out, resume=resume, label_map=ORGAN)
+        items = [dataset[index] for index in range(4)]
+        return [next(key for key in ("finished_rows", "finished_mask", "image") if key in item) for item in items]
 
-    assert kinds(resume=True) == ["done", "image", "image", "image"]
+    assert kinds(resume=True) == ["finished_mask", "image", "image", "image"], "the mask is there, its row is not"
     assert kinds(resume=False) == ["image"] * 4
-    (batch,) = CaseLoader(CaseDataset(data[:1], None, output_dir=out, resume=True))
-    assert batch == {"case": ["ward/a"], "done_mask": [str(whole)]}
-    with pytest.raises(UsageError, match="found no output_dir"):
+    (item,) = CaseLoader(CaseDataset(data[:1], LoadCased("image"), output_dir=out, resume=True, label_map=ORGAN))
+    assert item["finished_mask"] == str(whole) and item["image"].shape == (1, 20, 20, 5)
+    write_csv(out / "report" / "cases.csv", [{"case": "ward/a", "status": "ok"}], ["case", "status"])
+    assert kinds(resume=True) == ["finished_rows", "image", "image", "image"]
+    (item,) = CaseLoader(CaseDataset(data[:1], None, output_dir=out, resume=True, label_map=ORGAN))
+    assert item == {"case": "ward/a", "finished_rows": ["ward/a"]}
+    with pytest.raises(UsageError, match="found no output_dir or no label_map"):
         CaseDataset(data, resume=True)
 
 
@@ -102,6 +111,13 @@ def test_mask_cut_anywhere_is_not_whole(tmp_path: Path, missing: int) -> None:
 
 def test_somebody_elses_mask_is_not_whole(tmp_path: Path) -> None:
     image = save(tmp_path / "x.nii.gz")
+    mask = save_mask_of(image, "y", tmp_path / "out")
+    other = LabelMap("other", {0: "background", 1: "another_organ"}, {0: (0, 0, 0), 1: (9, 9, 9)})
+    assert VOLUME.mask_is_whole(mask, {"image": image}, ORGAN)
+    assert not VOLUME.mask_is_whole(mask, {"image": image}, other), "of other classes"
+    moved = nib.Nifti1Image(np.zeros((20, 20, 5), np.int16), np.diag([1.5, 1.5, 6, 1]))
+    nib.save(moved, tmp_path / "moved.nii.gz")
+    assert not VOLUME.mask_is_whole(mask, {"image": str(tmp_path / "moved.nii.gz")}, ORGAN), "of another place"
     assert not mask_is_whole(save(tmp_path / "x_seg.nii.gz"), image)
     assert not mask_is_whole(tmp_path / "nothing.nii.gz", image)
     (tmp_path / "broken.nii").write_text("no image")

@@ -25,10 +25,11 @@ from pranet_monai.data.labels import get_label_map
 from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader
 from pranet_monai.engines.case_evaluator import CaseEvaluator, CaseEvents
 from pranet_monai.engines.handlers import ProgressHandler, ReportHandler
+from pranet_monai.forms import FORMS
+from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.reports import RunReport
-from pranet_monai.transforms.files import mask_path
-from pranet_monai.transforms.load import LoadVolumed
-from pranet_monai.transforms.save import SaveSegmentationd
+from pranet_monai.transforms.load import LoadCased
+from pranet_monai.transforms.save import SaveMaskd
 
 ACDC = get_label_map("acdc")
 AFFINE = np.diag([-1.5, -1.5, 8, 1])
@@ -43,23 +44,28 @@ class Threshold(Inferer):
         return (network(inputs) > 0.5).to(torch.uint8)
 
 
+def mask_path(out: Path, case: str) -> Path:
+    return RunFolder(out).mask(case, FORMS["volume_file"])
+
+
 def evaluator(data: Path, out: Path, resume: bool = False, quiet: bool = True) -> tuple[CaseEvaluator, RunReport]:
     cases = find_cases(data, labels="optional", output_dir=out)
-    preprocessing = Compose([LoadVolumed("image"), Orientationd("image", "RAS", labels=None)])
+    preprocessing = Compose([LoadCased("image"), Orientationd("image", "RAS", labels=None)])
     postprocessing = Compose(
         [
             Invertd("pred", transform=preprocessing, orig_keys="image"),
-            SaveSegmentationd("pred", out, ACDC.labels, ACDC.colors),
+            SaveMaskd("pred", out, ACDC),
         ]
     )
     report = RunReport(out, ACDC, resume=resume, previews=False)
     engine = CaseEvaluator(
         device="cpu",
-        val_data_loader=CaseLoader(CaseDataset(cases, preprocessing, out, resume)),
+        val_data_loader=CaseLoader(CaseDataset(cases, preprocessing, out, resume, ACDC)),
         network=torch.nn.Identity(),
         inferer=Threshold(),
         postprocessing=postprocessing,
-        val_handlers=[ReportHandler(report, ACDC), ProgressHandler(quiet)],
+        val_handlers=[ReportHandler(report), ProgressHandler(quiet)],
+        measurer=report.measurer,
     )
     return engine, report
 
@@ -229,6 +235,35 @@ def test_resume_forgets_no_label(tmp_path: Path) -> None:
     assert set(pd.read_csv(out / "report" / "metrics.csv").case) == {"a", "c"}
 
 
+class Broken(Inferer):
+    """A network that must not be asked."""
+
+    def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        raise AssertionError("the network was asked")
+
+
+def test_a_finished_mask_without_its_rows_is_measured_again(tmp_path: Path) -> None:
+    """A kill between the mask of a cine and its rows: no volume may be lost, and none invented."""
+    cine = np.random.default_rng(0).integers(0, 2, (6, 7, 5, 3))
+    save(tmp_path / "cine.nii.gz", cine)
+    save(tmp_path / "cine_gt.nii.gz", np.roll(cine, 1, axis=0))
+    save(tmp_path / "x.nii.gz", affine=AFFINE[[1, 0, 2, 3]])
+    out = tmp_path / "out"
+    before = run(tmp_path, out)
+    metrics = (out / "report" / "metrics.csv").read_text()
+    written = {path: path.stat().st_mtime_ns for path in out.glob("*.nii.gz")}
+    for table in ("cases", "metrics"):
+        (out / "report" / f"{table}.csv").unlink()
+    engine, report = evaluator(tmp_path, out, resume=True)
+    engine.runner.inferer = Broken()
+    engine.run()
+    report.finish()
+    again = pd.read_csv(out / "report" / "cases.csv", keep_default_na=False).set_index("case")
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), before.drop(columns="seconds"))
+    assert (out / "report" / "metrics.csv").read_text() == metrics
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*.nii.gz")} == written
+
+
 def test_ctrl_c_stops_and_keeps_the_rows(tmp_path: Path) -> None:
     for name in "abc":
         save(tmp_path / f"{name}.nii")
@@ -236,7 +271,7 @@ def test_ctrl_c_stops_and_keeps_the_rows(tmp_path: Path) -> None:
 
     @engine.on(CaseEvents.CASE_COMPLETED)
     def press(engine: CaseEvaluator) -> None:
-        if engine.state.case == "b":
+        if engine.state.result.case == "b":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

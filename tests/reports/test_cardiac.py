@@ -11,6 +11,7 @@ import pytest
 
 from pranet_monai.reports import RunReport
 from pranet_monai.reports.cardiac import agreement, find_phases
+from tests.reports.rows import add_case, add_failure
 
 AFFINE = np.diag([10.0, 10.0, 10.0, 1.0])  # 1 ml per voxel
 
@@ -26,10 +27,10 @@ def lv(**volumes: float) -> dict[str, dict[str, float]]:
 
 def test_indices_of_a_patient_by_hand(tmp_path: Path) -> None:
     report = RunReport(tmp_path, "acdc", previews=False)
-    report.add_case("p1_ED", heart(200, 100, 150), AFFINE, reference=heart(210, 100, 140))
-    report.add_case("p1_ES", heart(80, 60, 160), AFFINE, reference=heart(84, 50, 160))
-    report.add_case("p2_ED", heart(100, 100, 100), AFFINE)
-    report.add_failure("p2_ES", "truncated")
+    add_case(report, "p1_ED", heart(200, 100, 150), AFFINE, reference=heart(210, 100, 140))
+    add_case(report, "p1_ES", heart(80, 60, 160), AFFINE, reference=heart(84, 50, 160))
+    add_case(report, "p2_ED", heart(100, 100, 100), AFFINE)
+    add_failure(report, "p2_ES", "truncated")
     report.finish()
     table = pd.read_csv(tmp_path / "report" / "cardiac.csv").set_index("patient")
     assert list(table.index) == ["p1"]
@@ -45,8 +46,8 @@ def test_indices_of_a_patient_by_hand(tmp_path: Path) -> None:
 
 def test_ejection_fraction_without_a_cavity_is_marked(tmp_path: Path) -> None:
     report = RunReport(tmp_path, "acdc", previews=False)
-    report.add_case("p1_ED", heart(200, 100, 150), AFFINE)
-    report.add_case("p1_ES", heart(0, 60, 160), AFFINE)
+    add_case(report, "p1_ED", heart(200, 100, 150), AFFINE)
+    add_case(report, "p1_ES", heart(0, 60, 160), AFFINE)
     report.finish()
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert '<td class="bad">100</td>' in page
@@ -56,7 +57,7 @@ def test_ejection_fraction_without_a_cavity_is_marked(tmp_path: Path) -> None:
 def test_other_label_maps_have_no_cardiac_report(tmp_path: Path) -> None:
     report = RunReport(tmp_path, "hippocampus", previews=False)
     for case in ("p1_ED", "p1_ES"):
-        report.add_case(case, np.ones((4, 4, 4), np.uint8), AFFINE)
+        add_case(report, case, np.ones((4, 4, 4), np.uint8), AFFINE)
     report.finish()
     assert not (tmp_path / "report" / "cardiac.csv").exists()
 
@@ -104,7 +105,7 @@ def test_expert_masks_give_the_published_indices(test_data: Path, tmp_path: Path
     report = RunReport(tmp_path, "acdc", previews=False)
     for path in sorted((test_data / "acdc" / "labelsVal").glob("*.nii.gz")):
         volume = nib.load(path)
-        report.add_case(path.name[:-7], np.asarray(volume.dataobj), volume.affine)
+        add_case(report, path.name[:-7], np.asarray(volume.dataobj), volume.affine)
     report.finish()
     found = pd.read_csv(tmp_path / "report" / "cardiac.csv").set_index("patient")
     published = pd.read_csv(test_data / "acdc" / "patients.csv").set_index("patient").loc[found.index]

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pranet_monai.reports import RunReport
+from pranet_monai.reports import RunReport, create_kind
 from pranet_monai.reports.charts import box_plot
 from pranet_monai.reports.markup import Markup, element, join
 from pranet_monai.reports.measures import METRICS
+from tests.reports.rows import add_case, add_failure
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
 VOID = {"br", "img", "input", "link", "meta", "line", "rect", "circle"}
@@ -64,10 +65,10 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Page:
     folder = tmp_path_factory.mktemp("run")
     report = RunReport(folder, "acdc")
     image = np.random.default_rng(0).normal(100, 20, (24, 8, 4))
-    report.add_case("good", volume(1, 2, 3), AFFINE, image, reference=volume(1, 2, 3))
-    report.add_case("worst", volume(1), AFFINE, image, reference=volume(1, 2, 3))
-    report.add_case("middle", volume(1, 2), AFFINE, image, reference=volume(1, 2, 3))
-    report.add_failure("<b>evil</b>", "a & b < c")
+    add_case(report, "good", volume(1, 2, 3), AFFINE, image, reference=volume(1, 2, 3))
+    add_case(report, "worst", volume(1), AFFINE, image, reference=volume(1, 2, 3))
+    add_case(report, "middle", volume(1, 2), AFFINE, image, reference=volume(1, 2, 3))
+    add_failure(report, "<b>evil</b>", "a & b < c")
     report.finish({"options": {"note": "</script><script>alert(1)</script>"}})
     return Page(folder / "report" / "index.html")
 
@@ -123,7 +124,7 @@ def test_definitions_stand_on_the_page(evaluated: Page) -> None:
 
 def test_page_without_references_shows_volumes(tmp_path: Path) -> None:
     report = RunReport(tmp_path, "acdc", previews=False)
-    report.add_case("a", volume(3), AFFINE)
+    add_case(report, "a", volume(3), AFFINE)
     report.finish()
     page = Page(tmp_path / "report" / "index.html")
     assert "Volumes per organ" in page.text
@@ -132,8 +133,8 @@ def test_page_without_references_shows_volumes(tmp_path: Path) -> None:
 
 
 def test_paper_numbers_have_a_table_of_their_own(tmp_path: Path) -> None:
-    report = RunReport(tmp_path, "acdc", previews=False, protocol="paper")
-    report.add_case("a", volume(1), AFFINE, reference=volume(1, 3))
+    report = RunReport(tmp_path, "acdc", kind=create_kind("volume", protocol="paper"), previews=False)
+    add_case(report, "a", volume(1), AFFINE, reference=volume(1, 3))
     report.finish()
     page = Page(tmp_path / "report" / "index.html")
     assert "The same masks by the papers' protocol" in page.text

@@ -75,7 +75,7 @@ def test_oblique_short_axis_keeps_its_plane() -> None:
     assert voxel_sizes(affine) == pytest.approx((1.4, 1.4, 10.0))
 
 
-def test_photograph_is_shown_as_it_is_stored() -> None:
+def test_image_is_shown_as_it_is_stored() -> None:
     picture = np.zeros((6, 4, 1))
     picture[0, 0] = 1  # (column, row): top left
     picture[5, 0] = 2  # top right

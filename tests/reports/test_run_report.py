@@ -10,14 +10,14 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
 from pranet_monai.errors import BadCaseError, UsageError
-from pranet_monai.reports import RunReport
+from pranet_monai.reports import RunReport, VolumeKind
 from pranet_monai.storage import atomic
+from tests.reports.rows import add_case, add_failure, skip
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])  # 0.02 ml per voxel
 SHAPE = (12, 12, 6)
@@ -29,8 +29,8 @@ def block(label: int, start: int, stop: int, shape: tuple[int, int, int] = SHAPE
     return mask
 
 
-def report(folder: Path, **options: Any) -> RunReport:
-    return RunReport(folder, "acdc", previews=False, **options)
+def report(folder: Path, resume: bool = False, **how: Any) -> RunReport:
+    return RunReport(folder, "acdc", kind=VolumeKind(**how), previews=False, resume=resume)
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def strict_load(path: Path) -> Any:
 
 def test_case_row_holds_hand_computed_numbers(tmp_path: Path) -> None:
     run = report(tmp_path)
-    run.add_case("site/007", block(3, 2, 5) + block(1, 8, 12), AFFINE, seconds=1.25)
+    add_case(run, "site/007", block(3, 2, 5) + block(1, 8, 12), AFFINE, seconds=1.25)
     row = read(tmp_path, "cases.csv").iloc[0]
     assert (row["case"], row["status"], row["seconds"]) == ("site/007", "ok", 1.25)
     assert row["voxels_left_ventricle"] == 3 * 4 * 2
@@ -60,7 +60,7 @@ def test_case_row_holds_hand_computed_numbers(tmp_path: Path) -> None:
 
 def test_metrics_row_holds_hand_computed_numbers(tmp_path: Path) -> None:
     run = report(tmp_path)
-    run.add_case("a", block(3, 3, 6), AFFINE, reference=block(3, 2, 6))
+    add_case(run, "a", block(3, 3, 6), AFFINE, reference=block(3, 2, 6))
     rows = read(tmp_path, "metrics.csv").set_index("organ")
     lv = rows.loc["left_ventricle"]
     assert lv["dice"] == pytest.approx(2 * 24 / (24 + 32), abs=1e-6)
@@ -73,7 +73,7 @@ def test_metrics_row_holds_hand_computed_numbers(tmp_path: Path) -> None:
 
 def test_missed_organ_counts_with_the_diagonal(tmp_path: Path) -> None:
     run = report(tmp_path)
-    run.add_case("a", block(3, 3, 6), AFFINE, reference=block(3, 3, 6) + block(1, 8, 10))
+    add_case(run, "a", block(3, 3, 6), AFFINE, reference=block(3, 3, 6) + block(1, 8, 10))
     run.finish()
     rv = read(tmp_path, "metrics.csv").set_index("organ").loc["right_ventricle"]
     assert (rv["status"], rv["dice"]) == ("missed", 0)
@@ -86,7 +86,7 @@ def test_missed_organ_counts_with_the_diagonal(tmp_path: Path) -> None:
 
 def test_infinite_distance_is_strict_json_and_no_null_cell(tmp_path: Path) -> None:
     run = report(tmp_path, missed="inf")
-    run.add_case("a", block(3, 3, 6), AFFINE, reference=block(1, 8, 10))
+    add_case(run, "a", block(3, 3, 6), AFFINE, reference=block(1, 8, 10))
     run.finish({"odd": [float("nan"), float("inf"), np.float32(0.5), Path("x")]})
     assert np.isinf(read(tmp_path, "metrics.csv").set_index("organ").loc["left_ventricle", "hd95_mm"])
     strict_load(tmp_path / "report" / "summary.json")
@@ -96,8 +96,8 @@ def test_infinite_distance_is_strict_json_and_no_null_cell(tmp_path: Path) -> No
 def test_failure_has_a_row_with_its_reason_on_one_line(tmp_path: Path) -> None:
     run = report(tmp_path)
     assert run.exit_code == 0
-    run.add_failure("bad", BadCaseError("bad.nii.gz: truncated,\n  at byte 12"))
-    run.add_case("good", block(3, 2, 5), AFFINE)
+    add_failure(run, "bad", BadCaseError("bad.nii.gz: truncated,\n  at byte 12"))
+    add_case(run, "good", block(3, 2, 5), AFFINE)
     rows = read(tmp_path, "cases.csv").set_index("case")
     assert rows.loc["bad", "reason"] == "bad.nii.gz: truncated, at byte 12"
     assert list(rows["status"]) == ["failed", "ok"]
@@ -108,20 +108,20 @@ def test_failure_has_a_row_with_its_reason_on_one_line(tmp_path: Path) -> None:
 def test_reference_on_another_grid_is_a_bad_case(tmp_path: Path) -> None:
     run = report(tmp_path)
     with pytest.raises(BadCaseError, match=r"\(12, 12, 6\).*\(12, 12, 7\)"):
-        run.add_case("a", block(3, 2, 5), AFFINE, reference=block(3, 2, 5, (12, 12, 7)))
+        add_case(run, "a", block(3, 2, 5), AFFINE, reference=block(3, 2, 5, (12, 12, 7)))
 
 
 def test_rows_are_on_disk_before_the_next_case(tmp_path: Path) -> None:
     run = report(tmp_path)
     for count, case in enumerate("abc", start=1):
-        run.add_case(case, block(3, 2, 5), AFFINE, reference=block(3, 2, 5))
+        add_case(run, case, block(3, 2, 5), AFFINE, reference=block(3, 2, 5))
         assert len(read(tmp_path, "cases.csv")) == count
         assert read(tmp_path, "metrics.csv")["case"].nunique() == count
 
 
 def test_write_that_is_killed_leaves_the_former_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = report(tmp_path)
-    run.add_case("a", block(3, 2, 5), AFFINE)
+    add_case(run, "a", block(3, 2, 5), AFFINE)
     former = (tmp_path / "report" / "cases.csv").read_bytes()
 
     def die(*_: object) -> None:
@@ -129,19 +129,19 @@ def test_write_that_is_killed_leaves_the_former_table(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(atomic.os, "replace", die)
     with pytest.raises(KeyboardInterrupt):
-        run.add_case("b", block(3, 2, 5), AFFINE)
+        add_case(run, "b", block(3, 2, 5), AFFINE)
     assert (tmp_path / "report" / "cases.csv").read_bytes() == former
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases.csv"]
 
 
 def test_resumed_run_keeps_rows_and_retries_failures(tmp_path: Path) -> None:
     killed = report(tmp_path)
-    killed.add_case("007", block(3, 2, 5), AFFINE, reference=block(3, 2, 6), seconds=3.5)
-    killed.add_failure("b", "out of memory")
+    add_case(killed, "007", block(3, 2, 5), AFFINE, reference=block(3, 2, 6), seconds=3.5)
+    add_failure(killed, "b", "out of memory")
 
     run = report(tmp_path, resume=True)
-    run.skip("007")
-    run.add_case("b", block(3, 2, 6), AFFINE, reference=block(3, 2, 6))
+    skip(run, "007")
+    add_case(run, "b", block(3, 2, 6), AFFINE, reference=block(3, 2, 6))
     run.finish()
     rows = read(tmp_path, "cases.csv").set_index("case")
     assert list(rows["status"]) == ["skipped", "ok"]
@@ -153,25 +153,16 @@ def test_resumed_run_keeps_rows_and_retries_failures(tmp_path: Path) -> None:
 
 def test_fresh_run_forgets_the_former_one(tmp_path: Path) -> None:
     former = report(tmp_path)
-    former.add_case("a", block(3, 2, 5), AFFINE, reference=block(3, 2, 5))
+    add_case(former, "a", block(3, 2, 5), AFFINE, reference=block(3, 2, 5))
     former.finish()
     report(tmp_path)
     assert read(tmp_path, "cases.csv").empty
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases.csv"]
 
 
-def test_skipped_case_without_a_row_is_measured_from_its_mask(tmp_path: Path) -> None:
-    mask = tmp_path / "a_seg.nii.gz"
-    nib.save(nib.Nifti1Image(block(3, 2, 5), AFFINE), mask)
-    run = report(tmp_path, resume=True)
-    run.skip("a", mask)
-    row = read(tmp_path, "cases.csv").iloc[0]
-    assert (row["status"], row["volume_ml_left_ventricle"]) == ("skipped", pytest.approx(0.48))
-
-
 def test_paper_numbers_stand_beside_the_honest_ones(tmp_path: Path) -> None:
     run = report(tmp_path, protocol="paper")
-    run.add_case("a", block(3, 3, 6), AFFINE, reference=block(3, 2, 6) + block(1, 8, 10))
+    add_case(run, "a", block(3, 3, 6), AFFINE, reference=block(3, 2, 6) + block(1, 8, 10))
     run.finish()
     rows = read(tmp_path, "metrics.csv").set_index("organ")
     assert (rows.loc["left_ventricle", "hd95_mm"], rows.loc["left_ventricle", "paper_hd95_voxels"]) == (2.0, 1.0)
@@ -185,8 +176,8 @@ def test_paper_numbers_stand_beside_the_honest_ones(tmp_path: Path) -> None:
 
 def test_case_that_fails_after_all_loses_its_numbers(tmp_path: Path) -> None:
     run = report(tmp_path)
-    run.add_case("a", block(3, 2, 5), AFFINE, reference=block(3, 2, 5))
-    run.add_failure("a", "the mask can't be written")
+    add_case(run, "a", block(3, 2, 5), AFFINE, reference=block(3, 2, 5))
+    add_failure(run, "a", "the mask can't be written")
     assert read(tmp_path, "metrics.csv").empty
     assert list(read(tmp_path, "cases.csv")["status"]) == ["failed"]
 
@@ -195,7 +186,7 @@ def test_run_json_identifies_weights_and_names_no_host(tmp_path: Path) -> None:
     weights = tmp_path / "model.pt"
     weights.write_bytes(b"weights")
     run = report(tmp_path)
-    run.add_case("a", block(3, 2, 5), AFFINE, seconds=2.0)
+    add_case(run, "a", block(3, 2, 5), AFFINE, seconds=2.0)
     run.finish({"weights": weights, "options": {"amp": False}})
     record = strict_load(tmp_path / "report" / "run.json")
     assert record["weights"] == {"file": "model.pt", "sha256": hashlib.sha256(b"weights").hexdigest()}
@@ -209,10 +200,10 @@ def test_run_json_identifies_weights_and_names_no_host(tmp_path: Path) -> None:
 
 def test_report_of_another_process_is_absorbed(tmp_path: Path) -> None:
     part = RunReport(tmp_path / "part", "acdc")
-    part.add_case("b", block(3, 2, 5), AFFINE, reference=block(3, 2, 6))
-    part.add_failure("c", "truncated")
+    add_case(part, "b", block(3, 2, 5), AFFINE, reference=block(3, 2, 6))
+    add_failure(part, "c", "truncated")
     run = RunReport(tmp_path / "all", "acdc")
-    run.add_case("a", block(3, 2, 5), AFFINE, reference=block(3, 2, 6))
+    add_case(run, "a", block(3, 2, 5), AFFINE, reference=block(3, 2, 6))
     run.absorb(tmp_path / "part" / "report")
     assert list(read(tmp_path / "all", "cases.csv")["case"]) == ["a", "b", "c"]
     assert list(read(tmp_path / "all", "metrics.csv")["case"].unique()) == ["a", "b"]
@@ -234,7 +225,7 @@ def test_unknown_label_map_is_wrong_use_and_lists_the_known(tmp_path: Path) -> N
 
 def test_single_slice_touches_no_border_above_or_below(tmp_path: Path) -> None:
     run = report(tmp_path)
-    run.add_case("a", block(3, 2, 5)[:, :, 1:2], AFFINE)
+    add_case(run, "a", block(3, 2, 5)[:, :, 1:2], AFFINE)
     assert not read(tmp_path, "cases.csv").iloc[0]["touches_border_left_ventricle"]
 
 
@@ -242,6 +233,6 @@ def test_volume_of_sheared_voxels_is_their_determinant(tmp_path: Path) -> None:
     tilted = AFFINE.copy()
     tilted[1, 2] = 2.5  # a gantry tilted by 27 degrees: longer edges, the same volume
     run = report(tmp_path)
-    run.add_case("a", block(3, 3, 6), tilted, reference=block(3, 2, 6))
+    add_case(run, "a", block(3, 3, 6), tilted, reference=block(3, 2, 6))
     lv = read(tmp_path, "metrics.csv").set_index("organ").loc["left_ventricle"]
     assert (lv["volume_ml"], lv["reference_volume_ml"]) == pytest.approx((0.48, 0.64))

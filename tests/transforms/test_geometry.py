@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from monai.data import decollate_batch, list_data_collate
 from monai.transforms import Compose, Invertd, NormalizeIntensityd, Orientationd
 
-from pranet_monai.transforms.load import LoadVolumed
-from pranet_monai.transforms.save import SaveSegmentationd
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.transforms.load import LoadCased
+from pranet_monai.transforms.save import SaveMaskd
+
+BRIGHT = LabelMap("bright", {0: "background", 1: "bright"}, {0: (0, 0, 0), 1: (255, 255, 255)})
 
 ORIENTATIONS = [
     "".join(pick[i] for i in order)
@@ -31,7 +34,7 @@ def round_trip(image: nib.Nifti1Image, folder: Path) -> tuple[nib.Nifti1Image, n
     nib.save(image, folder / "x.nii.gz")
     preprocessing = Compose(
         [
-            LoadVolumed("image"),
+            LoadCased("image"),
             Orientationd("image", axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S"))),
             NormalizeIntensityd("image"),
         ]
@@ -39,7 +42,7 @@ def round_trip(image: nib.Nifti1Image, folder: Path) -> tuple[nib.Nifti1Image, n
     postprocessing = Compose(
         [
             Invertd("pred", transform=preprocessing, orig_keys="image", nearest_interp=True),
-            SaveSegmentationd("pred", folder, {0: "background", 1: "bright"}),
+            SaveMaskd("pred", folder, BRIGHT),
         ]
     )
     batch = list_data_collate([preprocessing({"image": str(folder / "x.nii.gz"), "case": "x"})])

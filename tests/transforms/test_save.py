@@ -13,13 +13,15 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
 
-from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.label_table import read_label_table
-from pranet_monai.transforms.load import LoadVolumed
-from pranet_monai.transforms.save import SaveSegmentationd
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.forms.label_table import read_label_table
+from pranet_monai.transforms.load import LoadCased
+from pranet_monai.transforms.save import AsLabelsd, SaveMaskd, SaveProbabilitiesd
 
 LABELS = {0: "background", 1: "right_ventricle", 2: "myocardium & <scar>"}
 COLORS = {0: (0, 0, 0), 1: (0, 114, 178), 2: (255, 255, 0)}
+LABEL_MAP = LabelMap("heart", LABELS, COLORS)
 AFFINE = np.array([[0, 0.3, -8, 31], [-1.4, 0.1, 0, -7], [0.1, 1.4, 0.4, 12.5], [0, 0, 0, 1]])
 
 
@@ -38,18 +40,24 @@ def write_image(path: Path, shape: tuple[int, ...] = (5, 6, 7), kind: type = nib
     return nib.load(path)
 
 
-def save_mask(path: Path, out: Path, **options: object) -> Path:
+def save_mask(path: Path, out: Path) -> Path:
     """Takes the image's own values as its mask and saves them."""
-    before = Compose([LoadVolumed("image"), Orientationd("image", "RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))])
+    before = Compose([LoadCased("image"), Orientationd("image", "RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))])
     after = Compose(
         [
             Invertd("pred", transform=before, orig_keys="image"),
-            SaveSegmentationd("pred", out, LABELS, COLORS, **options),  # type: ignore[arg-type]
+            SaveMaskd("pred", out, LABEL_MAP),
         ]
     )
     item = before({"image": str(path), "case": "ward/patient 1"})
     after({**item, "pred": item["image"].to(torch.uint8)})
     return out / "ward" / "patient 1_seg.nii.gz"
+
+
+def as_mask(item: dict[str, str]) -> dict:
+    """The image's own values as its mask, under ``image``."""
+    loaded = LoadCased("image")(item)
+    return {**loaded, "image": loaded["image"].to(torch.uint8)}
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 7), (5, 6, 7, 1), (5, 6, 7, 3)])
@@ -123,10 +131,10 @@ def test_other_kinds_get_a_nifti_in_the_same_place(tmp_path: Path, name: str) ->
 
 def test_frames_not_asked_for_stay_zero(tmp_path: Path) -> None:
     image = write_image(tmp_path / "cine.nii", (4, 5, 3, 6))
-    item = LoadVolumed("image", frames=[4, 1])({"image": str(tmp_path / "cine.nii")})
+    item = LoadCased("image", frames=[4, 1])({"image": str(tmp_path / "cine.nii")})
     mask = torch.ones_like(item["image"])
     mask[1] = 2
-    SaveSegmentationd("pred", tmp_path, LABELS)({"case": "c", "pred": mask})
+    SaveMaskd("pred", tmp_path, LABEL_MAP)({"case": "c", "pred": mask.to(torch.uint8)})
     saved = np.asarray(nib.load(tmp_path / "c_seg.nii.gz").dataobj)
     assert saved.shape == image.shape
     assert [int(saved[..., t].max()) for t in range(6)] == [0, 2, 0, 0, 1, 0]
@@ -134,18 +142,17 @@ def test_frames_not_asked_for_stay_zero(tmp_path: Path) -> None:
 
 def test_item_without_case_takes_the_files_name(tmp_path: Path) -> None:
     write_image(tmp_path / "in" / "x.nii")
-    item = LoadVolumed("image")({"image": str(tmp_path / "in" / "x.nii")})
-    SaveSegmentationd("image", tmp_path / "out", LABELS, output_postfix="mask")(item)
-    assert (tmp_path / "out" / "x_mask.nii.gz").is_file()
+    SaveMaskd("image", tmp_path / "out", LABEL_MAP)(as_mask({"image": str(tmp_path / "in" / "x.nii")}))
+    assert (tmp_path / "out" / "x_seg.nii.gz").is_file()
 
 
 @pytest.mark.parametrize("axis", [0, 2])
 def test_mask_off_its_grid_is_refused(tmp_path: Path, axis: int) -> None:
     """A square volume would take a mirrored mask without a sound."""
     write_image(tmp_path / "x.nii", (6, 6, 6))
-    mirrored = Flipd("image", axis)(LoadVolumed("image")({"image": str(tmp_path / "x.nii"), "case": "x"}))
+    mirrored = Flipd("image", axis)(as_mask({"image": str(tmp_path / "x.nii"), "case": "x"}))
     with pytest.raises(ValueError, match="x.nii: found a mask of shape .* fix: put Invertd before"):
-        SaveSegmentationd("image", tmp_path, LABELS)(mirrored)
+        SaveMaskd("image", tmp_path, LABEL_MAP)(mirrored)
     assert [path.name for path in tmp_path.iterdir()] == ["x.nii"]
 
 
@@ -156,10 +163,10 @@ def test_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         Path(path).write_bytes(b"half a file")
         raise OSError(28, "No space left on device")
 
-    item = LoadVolumed("image")({"image": str(tmp_path / "in" / "x.nii"), "case": "x"})
+    item = as_mask({"image": str(tmp_path / "in" / "x.nii"), "case": "x"})
     monkeypatch.setattr(nib, "save", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        SaveSegmentationd("image", tmp_path / "out", LABELS)(item)
+        SaveMaskd("image", tmp_path / "out", LABEL_MAP)(item)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -167,8 +174,8 @@ def test_experts_labels_beside_the_images_are_spared(tmp_path: Path) -> None:
     write_image(tmp_path / "x.nii")
     write_image(tmp_path / "x_seg.nii.gz")
     before = (tmp_path / "x_seg.nii.gz").read_bytes()
-    item: dict[str, MetaTensor | str] = LoadVolumed("image")({"image": str(tmp_path / "x.nii"), "case": "x"})
-    save = SaveSegmentationd("image", tmp_path, LABELS)
+    item = as_mask({"image": str(tmp_path / "x.nii"), "case": "x"})
+    save = SaveMaskd("image", tmp_path, LABEL_MAP)
     with pytest.raises(BadCaseError, match="x_seg.nii.gz: found a file there that this program didn't write"):
         save(item)
     assert (tmp_path / "x_seg.nii.gz").read_bytes() == before
@@ -188,4 +195,43 @@ def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_is_monais_saver_for_monai_label(tmp_path: Path) -> None:
     """MONAI Label leaves out savers by their class."""
-    assert isinstance(SaveSegmentationd("pred", tmp_path, LABELS), SaveImaged)
+    assert isinstance(SaveMaskd("pred", tmp_path, LABEL_MAP), SaveImaged)
+    assert isinstance(SaveProbabilitiesd("pred", tmp_path), SaveImaged)
+
+
+def probabilities(shape: tuple[int, ...], classes: int = 3) -> torch.Tensor:
+    return torch.rand((classes, *shape), generator=torch.Generator().manual_seed(0)).softmax(0)
+
+
+def test_probabilities_are_never_taken_for_a_mask(tmp_path: Path) -> None:
+    write_image(tmp_path / "x.nii")
+    item = LoadCased("image")({"image": str(tmp_path / "x.nii"), "case": "x"})
+    maps = probabilities((5, 6, 7))
+    pred = MetaTensor(maps, meta=dict(item["image"].meta))
+    with pytest.raises(UsageError, match="must hold class numbers, this one is torch.float32; fix: put AsLabelsd"):
+        SaveMaskd("pred", tmp_path / "out", LABEL_MAP)({**item, "pred": pred})
+    with pytest.raises(UsageError, match=r"holds the numbers \[0, 7\]; allowed: 0 to 2"):
+        SaveMaskd("pred", tmp_path / "out", LABEL_MAP)({**item, "pred": (pred[:1] > 0.5).to(torch.uint8) * 7})
+    with pytest.raises(UsageError, match="gave 3 maps with values from .* allowed: labels or probabilities"):
+        AsLabelsd("pred", 3)({**item, "pred": pred * 8 - 4})
+    assert not (tmp_path / "out").exists()
+    done = SaveMaskd("pred", tmp_path / "out", LABEL_MAP)(AsLabelsd("pred", 3)({**item, "pred": pred}))
+    SaveProbabilitiesd("probabilities", tmp_path / "out")(done)
+    mask = nib.load(tmp_path / "out" / "x_seg.nii.gz")
+    saved = nib.load(tmp_path / "out" / "x_probabilities.nii.gz")
+    assert np.array_equal(np.asarray(mask.dataobj), maps.argmax(0).numpy())
+    assert saved.get_data_dtype() == np.float32 and np.array_equal(saved.affine, mask.affine)
+    assert np.array_equal(np.asarray(saved.dataobj), maps.movedim(0, -1).numpy())
+
+
+def test_probabilities_of_a_cine_keep_their_frames(tmp_path: Path) -> None:
+    write_image(tmp_path / "cine.nii", (4, 5, 3, 6))
+    item = LoadCased("image", frames=[4, 1])({"image": str(tmp_path / "cine.nii"), "case": "c"})
+    maps = torch.cat([probabilities((4, 5, 3)), probabilities((4, 5, 3)).flip(0)])
+    done = AsLabelsd("pred", 3)({**item, "pred": MetaTensor(maps, meta=dict(item["image"].meta))})
+    assert torch.equal(done["pred"].as_tensor(), torch.stack([maps[:3].argmax(0), maps[3:].argmax(0)]).to(torch.uint8))
+    SaveProbabilitiesd("probabilities", tmp_path)(done)
+    saved = np.asarray(nib.load(tmp_path / "c_probabilities.nii.gz").dataobj)
+    assert saved.shape == (4, 5, 3, 6, 3)
+    assert np.array_equal(saved[..., 4, :], maps[:3].movedim(0, -1).numpy())
+    assert np.array_equal(saved[..., 1, :], maps[3:].movedim(0, -1).numpy()) and not saved[..., 0, :].any()

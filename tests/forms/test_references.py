@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from monai.data import MetaTensor
 
-from pranet_monai.data.labels import get_label_map
-from pranet_monai.data.references import read_reference
+from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.label_table import label_table_extension
-from pranet_monai.transforms.load import LoadVolumed
+from pranet_monai.forms import FORMS
+from pranet_monai.forms.label_table import label_table_extension
+from pranet_monai.transforms.load import LoadCased
 
 AFFINE = np.diag([-1.5, -1.5, 8, 1])
 ACDC = get_label_map("acdc")
+
+
+def read_reference(path: Path, image: MetaTensor, label_map: LabelMap) -> np.ndarray:
+    return FORMS["volume_file"].read_reference({"label": str(path)}, image, label_map)
 
 
 def save(array: np.ndarray, path: Path, affine: np.ndarray = AFFINE) -> Path:
@@ -25,7 +29,7 @@ def save(array: np.ndarray, path: Path, affine: np.ndarray = AFFINE) -> Path:
 
 def image_of(tmp_path: Path, shape: tuple[int, ...], **options: object) -> MetaTensor:
     path = save(np.zeros(shape), tmp_path / "image.nii.gz")
-    return LoadVolumed("image", **options)({"image": str(path)})["image"]  # type: ignore[arg-type]
+    return LoadCased("image", **options)({"image": str(path)})["image"]  # type: ignore[arg-type]
 
 
 def labels(shape: tuple[int, ...]) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.load_series import LoadSeriesd
+from pranet_monai.transforms.load import LoadCased
 from tests.data.samples import Sample, made_sample, slice_name, write_dicom
 
 
@@ -28,6 +28,12 @@ def case(tmp_path: Path, sample: Sample) -> dict[str, str]:
     return {"image": str(tmp_path / "DICOM_anon"), "label": str(tmp_path / "Ground")}
 
 
+def load(case: dict[str, str]) -> dict:
+    """Image, and label where there is one."""
+    keys = [key for key in ("image", "label") if key in case]
+    return LoadCased(keys, "chaos_mr")(case)
+
+
 def world_values(array: np.ndarray, affine: np.ndarray) -> dict[tuple[float, ...], float]:
     """Value at each place in mm: the same for every order in which the voxels may be stored."""
     index = np.stack(np.meshgrid(*map(np.arange, array.shape), indexing="ij"), axis=-1).reshape(-1, 3)
@@ -36,7 +42,7 @@ def world_values(array: np.ndarray, affine: np.ndarray) -> dict[tuple[float, ...
 
 
 def test_every_voxel_is_where_the_scanner_says(case: dict[str, str], sample: Sample) -> None:
-    loaded = LoadSeriesd()(case)
+    loaded = load(case)
     for key, expected in (("image", sample.image), ("label", sample.label)):
         volume = loaded[key]
         found = world_values(volume.numpy()[0], np.asarray(volume.affine))
@@ -45,7 +51,7 @@ def test_every_voxel_is_where_the_scanner_says(case: dict[str, str], sample: Sam
 
 def test_slices_of_a_real_scanner(test_data: Path) -> None:
     """The series and the NIfTI of one CT, by another reader, are the same in RAS."""
-    volume = LoadSeriesd()({"image": str(test_data / "ct/dicom/amos_0013")})["image"]
+    volume = LoadCased("image")({"image": str(test_data / "ct/dicom/amos_0013")})["image"]
     image = nib.Nifti1Image(volume.numpy()[0], np.asarray(volume.affine))
     here, there = (nib.as_closest_canonical(one) for one in (image, nib.load(test_data / "ct/images/amos_0013.nii.gz")))
     np.testing.assert_array_equal(here.get_fdata(), there.get_fdata())
@@ -55,31 +61,31 @@ def test_slices_of_a_real_scanner(test_data: Path) -> None:
 def test_a_missing_slice_is_noticed(case: dict[str, str]) -> None:
     (Path(case["image"]) / f"{slice_name(4, 1)}.dcm").unlink()
     with pytest.raises(BadCaseError, match="mm off; allowed: equal distances"):
-        LoadSeriesd()(case)
+        load(case)
 
 
 def test_labels_pair_by_name(case: dict[str, str]) -> None:
     lone = Path(case["label"]) / f"{slice_name(4, 1)}.png"
     lone.rename(lone.with_name("IMG-0004-00099.png"))
     with pytest.raises(BadCaseError, match="without a partner: IMG-0004-00003, IMG-0004-00099"):
-        LoadSeriesd()(case)
+        load(case)
 
 
 def test_labels_of_another_size(case: dict[str, str]) -> None:
     Image.fromarray(np.zeros((9, 8), np.uint8)).save(Path(case["label"]) / f"{slice_name(4, 1)}.png")
     with pytest.raises(BadCaseError, match=r"slices of shapes \[\(9, 7\), \(9, 8\)\]"):
-        LoadSeriesd()(case)
+        load(case)
 
 
 def test_broken_and_empty_folders(case: dict[str, str], tmp_path: Path) -> None:
     (Path(case["image"]) / f"{slice_name(4, 1)}.dcm").write_bytes(b"no dicom")
     with pytest.raises(BadCaseError, match="IMG-0004-00003.dcm: found a file that can't be read as a slice"):
-        LoadSeriesd()(case)
+        load(case)
     with pytest.raises(BadCaseError, match="found 0 DICOM slices"):
-        LoadSeriesd()({"image": str(tmp_path / "Ground")})
+        load({"form": "slice_folder", "image": str(tmp_path / "Ground")})
 
 
 def test_without_pydicom_it_says_what_to_install(case: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pranet_monai.transforms.load_series.optional_import", lambda name: (None, False))
+    monkeypatch.setattr("pranet_monai.forms.slice_folder.optional_import", lambda name: (None, False))
     with pytest.raises(BadCaseError, match="pip install pydicom"):
-        LoadSeriesd()(case)
+        load(case)

@@ -14,12 +14,10 @@ from PIL import Image
 
 from pranet_monai.networks.nets import PraNetV1
 
-from .conftest import BUNDLES, copy_with_random_weights, is_for_photographs, params, read_json
+from .conftest import BUNDLES, copy_with_random_weights, is_for_images, params, read_json
 from .test_run import rows_of, run_here
 
-POLYP_BUNDLES = params(
-    [folder for folder in BUNDLES if is_for_photographs(folder)], lambda folder: "pvt" in folder.name
-)
+POLYP_BUNDLES = params([folder for folder in BUNDLES if is_for_images(folder)], lambda folder: "pvt" in folder.name)
 GOOD = {"a": (70, 90), "ward/b": (64, 33), "grey": (40, 50)}  # case → rows, columns
 BAD = {"broken": "can't be read as an image", "deep": "type I;16"}
 
@@ -59,7 +57,7 @@ def test_every_image_has_its_mask_or_its_reason(mixed_run: tuple[Path, Path, int
     for case, reason in BAD.items():
         assert rows[case]["status"] == "failed"
         assert reason in rows[case]["reason"]
-    assert not {"volume_ml_polyp", "hd95_mm"} & next(iter(rows.values())).keys(), "no millimetres in a photograph"
+    assert not {"volume_ml_polyp", "hd95_mm"} & next(iter(rows.values())).keys(), "no millimetres in a image"
 
 
 def test_resumed_run_keeps_whole_masks(bundle: Path, mixed_run: tuple[Path, Path, int]) -> None:
@@ -74,15 +72,15 @@ def test_resumed_run_keeps_whole_masks(bundle: Path, mixed_run: tuple[Path, Path
     assert int(rows["a"]["pixels_polyp"]) == np.count_nonzero(np.asarray(Image.open(output / "a_seg.png")))
 
 
-def test_labels_give_the_polyp_metrics(bundle: Path, labelled_photographs: Path, tmp_path: Path) -> None:
-    assert run_here(bundle, labelled_photographs, tmp_path / "out", config="evaluate.json") == 0
+def test_labels_give_the_polyp_metrics(bundle: Path, labelled_images: Path, tmp_path: Path) -> None:
+    assert run_here(bundle, labelled_images, tmp_path / "out", config="evaluate.json") == 0
     summary = read_json(tmp_path / "out" / "report" / "summary.json")
     assert summary["with_polyp"]["n"] == summary["cases"] == 4
     with (tmp_path / "out" / "report" / "metrics.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["case"]: row for row in csv.DictReader(file)}
     for name in "abcd":
         mask = np.asarray(Image.open(tmp_path / "out" / "images" / f"{name}_seg.png")) > 0
-        expert = np.asarray(Image.open(labelled_photographs / "masks" / f"{name}.png")) > 0
+        expert = np.asarray(Image.open(labelled_images / "masks" / f"{name}.png")) > 0
         row = rows[f"images/{name}"]
         assert float(row["dice"]) == pytest.approx(2 * (mask & expert).sum() / (mask.sum() + expert.sum()), abs=1e-6)
         assert int(row["reference_pixels"]) == expert.sum()
@@ -92,20 +90,20 @@ def test_labels_give_the_polyp_metrics(bundle: Path, labelled_photographs: Path,
     assert "HD95" not in re.sub(r"base64,[\w+/=]+", "", page)  # letters of an embedded picture may spell anything
 
 
-def test_first_version_by_one_override(bundle: Path, labelled_photographs: Path, tmp_path: Path) -> None:
+def test_first_version_by_one_override(bundle: Path, labelled_images: Path, tmp_path: Path) -> None:
     backbone = read_json(bundle / "configs" / "inference.json")["network_def"]["backbone"]
     torch.save(PraNetV1(backbone=backbone).state_dict(), tmp_path / "v1.pt")
     network = {"_target_": "pranet_monai.networks.nets.PraNetV1", "backbone": backbone}
     weights = {"checkpointloader#load_path": str(tmp_path / "v1.pt")}
-    assert run_here(bundle, labelled_photographs, tmp_path / "out", network_def=network, **weights) == 0
+    assert run_here(bundle, labelled_images, tmp_path / "out", network_def=network, **weights) == 0
     assert len(list((tmp_path / "out" / "images").glob("*_seg.png"))) == 4
 
 
 def test_missing_weights_name_the_official_checkpoint_if_there_is_one(
-    bundle: Path, labelled_photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle: Path, labelled_images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = {"checkpointloader#load_path": str(tmp_path / "none.pt")}
-    assert run_here(bundle, labelled_photographs, tmp_path / "out", **weights) == 2
+    assert run_here(bundle, labelled_images, tmp_path / "out", **weights) == 2
     known = {"polyp_pranet_v2_segmentation": "RES-V2.pth", "polyp_pvt_pranet_v2_segmentation": "PVT-V2.pth"}
     message = capsys.readouterr().err
     if bundle.name in known:
@@ -113,8 +111,8 @@ def test_missing_weights_name_the_official_checkpoint_if_there_is_one(
     assert ("import-checkpoint" in message) == (bundle.name in known)
 
 
-def test_folder_without_photographs_ends_with_two(
+def test_folder_without_images_ends_with_two(
     bundle: Path, labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_here(bundle, labelled_volumes, tmp_path / "out") == 2
-    assert "found no photograph" in capsys.readouterr().err
+    assert "found no image" in capsys.readouterr().err

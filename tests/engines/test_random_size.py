@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import torch
 
-from pranet_monai.engines.photographs import RandomSizeBatch
+from pranet_monai.engines.random_size import RandomSizeBatch
 
 
 def test_each_batch_gets_one_of_the_sizes() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Photographs in the report: pixels instead of millimetres, rows down and columns to the right."""
+"""RGB images in the report: pixels instead of millimetres, rows down and columns to the right."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pranet_monai.errors import BadCaseError
-from pranet_monai.reports import PhotographReport
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.reports import RunReport, VolumeKind, create_kind
 from pranet_monai.storage.tables import read_csv
+from tests.reports.rows import add_case, add_failure
 
 EXPERT = np.zeros((60, 100), np.uint8)
 EXPERT[5:25, 60:90] = 1
 
 
 @pytest.fixture
-def report(tmp_path: Path) -> PhotographReport:
-    return PhotographReport(tmp_path, "polyp")
+def report(tmp_path: Path) -> RunReport:
+    return RunReport(tmp_path, "polyp", kind="image")
 
 
-def test_rows_hold_pixels_and_the_polyp_metrics(report: PhotographReport, tmp_path: Path) -> None:
+def test_rows_hold_pixels_and_the_polyp_metrics(report: RunReport, tmp_path: Path) -> None:
     probability = np.where(EXPERT, 0.5, 0.4)  # at the threshold: inside
-    report.add_case("ward/a", probability, reference=EXPERT, seconds=0.5)
-    report.add_case("edge", np.eye(4), reference=None)
-    report.add_case("nothing", np.zeros((4, 4)), reference=np.zeros((4, 4), np.uint8))
-    report.add_failure("bad", "broken")
+    add_case(report, "ward/a", probability, reference=EXPERT, seconds=0.5)
+    add_case(report, "edge", np.eye(4), reference=None)
+    add_case(report, "nothing", np.zeros((4, 4)), reference=np.zeros((4, 4), np.uint8))
+    add_failure(report, "bad", "broken")
     done = report.finish({"device": "cpu"})
     cases = {row["case"]: row for row in read_csv(tmp_path / "report" / "cases.csv")}
     assert cases["ward/a"]["pixels_polyp"] == 600 and not cases["ward/a"]["touches_border_polyp"]
@@ -46,23 +47,30 @@ def test_rows_hold_pixels_and_the_polyp_metrics(report: PhotographReport, tmp_pa
     )
 
 
-def test_label_of_another_size_is_refused(report: PhotographReport) -> None:
+def test_label_of_another_size_is_refused(report: RunReport) -> None:
     with pytest.raises(BadCaseError, match=r"\(60, 100\) pixels, its label \(100, 60\)"):
-        report.add_case("a", np.zeros((60, 100)), reference=EXPERT.T)
+        add_case(report, "a", np.zeros((60, 100)), reference=EXPERT.T)
 
 
-def test_preview_shows_the_image_as_it_lies(report: PhotographReport) -> None:
+def test_preview_shows_the_image_as_it_lies(report: RunReport) -> None:
     image = np.zeros((60, 100, 3), np.uint8)
     image[EXPERT == 1] = (250, 40, 40)
-    report.add_case("a", EXPERT * 0.0, image=image, reference=EXPERT)
-    picture = np.asarray(Image.open(report.preview_path("a")).convert("RGB")).astype(int)
+    add_case(report, "a", EXPERT * 0.0, image=image, reference=EXPERT)
+    picture = np.asarray(Image.open(report.paths.preview("a")).convert("RGB")).astype(int)
     red = (picture[..., 0] > 150) & (picture[..., 1] < 100)
     rows, columns = np.nonzero(red)
     assert np.ptp(columns) / np.ptp(rows) == pytest.approx(30 / 20, rel=0.15), "neither turned nor stretched"
 
 
-def test_mask_of_an_earlier_run_is_measured_again(report: PhotographReport, tmp_path: Path) -> None:
-    Image.fromarray(EXPERT * 255).save(tmp_path / "a_seg.png")
-    report.skip("a", tmp_path / "a_seg.png")
-    (row,) = read_csv(tmp_path / "report" / "cases.csv")
-    assert (row["status"], row["pixels_polyp"]) == ("skipped", 600)
+@pytest.mark.parametrize("option", ["protocol", "tolerance_mm", "missed", "definition"])
+def test_options_of_volumes_are_refused(option: str) -> None:
+    with pytest.raises(UsageError, match=f"{option}: means nothing for the kind 'image'; its options: none"):
+        create_kind("image", **{option: "paper"})
+
+
+def test_kinds_by_name() -> None:
+    assert isinstance(create_kind("volume", tolerance_mm=1.0), VolumeKind)
+    with pytest.raises(UsageError, match="kind='video': allowed are 'volume', 'image'"):
+        create_kind("video")
+    with pytest.raises(UsageError, match="tolerance: means nothing .* definition, tolerance_mm, missed, protocol"):
+        create_kind("volume", tolerance=1.0)

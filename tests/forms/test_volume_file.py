@@ -13,8 +13,10 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import LoadImaged
 
-from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.load import LoadVolumed
+from pranet_monai.data.labels import get_label_map
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.forms.label_table import label_table_extension
+from pranet_monai.transforms.load import LoadCased
 
 AFFINE = np.array([[-1.4, 0.2, 0, 31], [0.1, -1.4, 0, -7], [0, 0, 8, 12.5], [0, 0, 0, 1]])
 
@@ -25,7 +27,7 @@ def save(array: np.ndarray, path: Path, affine: np.ndarray = AFFINE) -> Path:
 
 
 def load(path: Path, **options: object) -> MetaTensor:
-    return LoadVolumed("image", **options)({"image": str(path)})["image"]  # type: ignore[arg-type]
+    return LoadCased("image", **options)({"image": str(path)})["image"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_chosen_frames(tmp_path: Path) -> None:
     with pytest.raises(BadCaseError, match=r"cine.nii.gz: found 5 frames, asked for \[5\]; allowed: 0 to 4"):
         load(path, frames=5)
     with pytest.raises(ValueError, match="frames='first'"):
-        LoadVolumed("image", frames="first")
+        load(path, frames="first")
 
 
 def test_affine_stays_that_of_the_file_where_voxel_sizes_disagree(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_damaged_voxel_fails_by_the_checksum(tmp_path: Path) -> None:
 
 def test_file_without_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.mha").write_text("ObjectType = Image")
-    monkeypatch.setattr("pranet_monai.transforms.load.optional_import", lambda name: (None, False))
+    monkeypatch.setattr("pranet_monai.forms.volume_file.optional_import", lambda name: (None, False))
     with pytest.raises(BadCaseError, match="x.mha: found no reader.*pip install itk"):
         load(tmp_path / "x.mha")
 
@@ -206,7 +208,7 @@ def test_other_kinds_through_itk(tmp_path: Path, name: str) -> None:
 
 def test_is_monais_loader_for_monai_label(tmp_path: Path) -> None:
     """MONAI Label finds loaders by their class and asks them for the metadata beside the image."""
-    loader = LoadVolumed("image")
+    loader = LoadCased("image")
     assert isinstance(loader, LoadImaged)
     loader._loader.image_only = False
     path = save(np.zeros((5, 6, 7), np.int16), tmp_path / "x.nii.gz")
@@ -217,6 +219,36 @@ def test_is_monais_loader_for_monai_label(tmp_path: Path) -> None:
 
 def test_missing_keys(tmp_path: Path) -> None:
     path = save(np.zeros((5, 6, 7), np.int16), tmp_path / "x.nii.gz")
-    assert set(LoadVolumed(["image", "label"], allow_missing_keys=True)({"image": str(path)})) == {"image"}
+    keys = ["image", "label"]
+    assert set(LoadCased(keys, "acdc", allow_missing_keys=True)({"image": str(path)})) == {"image"}
     with pytest.raises(KeyError):
-        LoadVolumed(["image", "label"])({"image": str(path)})
+        LoadCased(keys, "acdc")({"image": str(path)})
+
+
+def test_wrong_keys_are_refused() -> None:
+    with pytest.raises(UsageError, match="allowed are 'image', or 'image' and 'label'"):
+        LoadCased(["image", "mask"], "acdc")
+    with pytest.raises(UsageError, match="label_map is None"):
+        LoadCased(["image", "label"])
+
+
+def test_a_reference_comes_as_class_numbers_in_the_place_of_its_image(tmp_path: Path) -> None:
+    image = save(np.zeros((1, 1, 4), np.int16), tmp_path / "x.nii.gz")
+    label = save(np.array([[[0, 5, 6, 11]]], np.int16), tmp_path / "x_gt.nii.gz")  # BTCV's numbers
+    loaded = LoadCased(["image", "label"], "synapse8")({"image": str(image), "label": str(label)})
+    assert loaded["label"].tolist() == [[[[0.0, 0.0, 6.0, 5.0]]]]  # oesophagus is background here
+    assert torch.equal(loaded["label"].affine, loaded["image"].affine)
+    with pytest.raises(BadCaseError, match="x_gt.nii.gz: found label values outside of acdc"):
+        LoadCased(["image", "label"], "acdc")({"image": str(image), "label": str(label)})
+
+
+def test_a_label_table_says_how_its_file_counts(tmp_path: Path) -> None:
+    """As masks of this project do, corrected ones of MONAI Label included."""
+    image = save(np.zeros((3, 3, 1), np.int16), tmp_path / "x.nii.gz")
+    label = nib.Nifti1Image(np.arange(9, dtype=np.uint8).reshape(3, 3, 1), AFFINE)
+    label.header.extensions.append(label_table_extension(get_label_map("synapse8").labels))
+    nib.save(label, tmp_path / "x_seg.nii.gz")
+    item = {"image": str(image), "label": str(tmp_path / "x_seg.nii.gz")}
+    assert LoadCased(["image", "label"], "synapse8")(item)["label"].flatten().tolist() == list(range(9))
+    with pytest.raises(BadCaseError, match="x_seg.nii.gz: found the classes"):
+        LoadCased(["image", "label"], "acdc")(item)

@@ -1,67 +1,92 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a volume that is a folder of slices: DICOM files of one series, and a label image for each of them."""
+"""A volume that is a folder of slices: DICOM files of one series, and a label image for each of them beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from monai.transforms import Transform
+from monai.data import MetaTensor
 from monai.utils import optional_import
 
 from pranet_monai.errors import BadCaseError
-from pranet_monai.transforms.files import unreadable_is_a_bad_case
-from pranet_monai.transforms.load import ORIGINAL_SHAPE, finite_voxels, volume_tensor
-from pranet_monai.transforms.photograph import read_photograph
+from pranet_monai.forms.base import Frames, Item
+from pranet_monai.forms.files import unreadable_is_a_bad_case
+from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, volume_tensor
+from pranet_monai.forms.rgb_image import read_rgb
+from pranet_monai.forms.search import Search
+from pranet_monai.forms.volume_form import VolumeForm
 
-__all__ = ["LoadSeriesd"]
+__all__ = ["SliceFolder"]
 
 MAX_UNEVEN = 0.05
 """Fraction of the distance of two slices by which it may differ within a series; a gap is a slice that isn't there."""
 
+IMAGES, LABELS = "DICOM_anon", "Ground"  # CHAOS's names for the folder of the slices and that of their label images
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-class LoadSeriesd(Transform):
-    """Loads a folder of DICOM slices, and one of grey label images, as MetaTensors (1, H, W, D) such as `LoadVolumed`.
+class SliceFolder(VolumeForm):
+    """Folders of DICOM slices (``*.dcm``), one series each, with the label images of CHAOS beside them.
 
     H runs along the rows, W along the columns of the files' pictures, D along the normal of the slices. A label image
-    belongs to the DICOM file of its name: ``Ground/IMG-0004-00001.png`` to ``DICOM_anon/IMG-0004-00001.dcm`` (CHAOS).
-
-    Args:
-        image_key: key of the DICOM folder.
-        label_key: key of the folder of label images (PNG), where there is one.
-
-    Raises:
-        BadCaseError: when a file can't be read, when slices differ in size or direction or one is missing, or when
-            label images and DICOM files don't pair. Needs ``pydicom``.
+    belongs to the DICOM file of its name: ``Ground/IMG-0004-00001.png`` to ``DICOM_anon/IMG-0004-00001.dcm``. Needs
+    ``pydicom``.
     """
 
-    def __init__(self, image_key: str = "image", label_key: str = "label") -> None:
-        self.image_key = image_key
-        self.label_key = label_key
+    name: ClassVar[str] = "slice_folder"
+    patterns: ClassVar[tuple[str, ...]] = ("folders of *.dcm",)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """The data with voxels in place of folder names."""
-        d = dict(data)
-        folder = str(d[self.image_key])
+    def takes(self, path: Path) -> bool:
+        """See the base class."""
+        return path.is_dir() and any(path.glob("*.dcm"))
+
+    def find_images(self, search: Search) -> list[Path]:
+        """See the base class."""
+        return sorted({path.parent for path in search.with_extension((".dcm",))})
+
+    def case_name(self, image: Path, root: Path) -> str:
+        """See the base class: the folder, or the one above where it has CHAOS's name."""
+        folder = image.parent if image.name == IMAGES else image
+        below = folder.relative_to(root) if folder.is_relative_to(root) else Path()
+        return below.as_posix() if below.parts else (folder.name or root.name)
+
+    def find_reference(self, image: Path, search: Search) -> Path | None:
+        """See the base class."""
+        labels = image.with_name(LABELS)
+        return labels if image.name == IMAGES and labels.is_dir() else None
+
+    def find_masks(self, search: Search) -> list[dict[str, str]]:
+        """See the base class: label images lie where their DICOM files say."""
+        pairs = [(image, self.find_reference(image, search)) for image in self.find_images(search)]
+        return [
+            {"case": self.case_name(image, search.root), "form": self.name, "image": str(image), "label": str(labels)}
+            for image, labels in pairs
+            if labels is not None
+        ]
+
+    def read_image(self, item: Item, frames: Frames = "all") -> MetaTensor:
+        """See the base class."""
+        folder = str(item["image"])
+        slices = list(_read_slices(folder).values())
+        return _volume(folder, [_pixels(dataset) for dataset in slices], _affine(folder, slices))
+
+    def read_mask(self, item: Item) -> MetaTensor:
+        """See the base class."""
+        folder, labels = str(item["image"]), str(item["label"])
         slices = _read_slices(folder)
-        affine = _affine(folder, list(slices.values()))
-        pictures = {self.image_key: (folder, [_pixels(dataset) for dataset in slices.values()])}
-        if self.label_key in d:
-            labels = str(d[self.label_key])
-            pictures[self.label_key] = (labels, _read_labels(labels, folder, list(slices)))
-        for key, (path, planes) in pictures.items():
-            shapes = {plane.shape for planes_of in pictures.values() for plane in planes_of[1]}
-            if len(shapes) > 1:
-                raise BadCaseError(f"{path}: found slices of shapes {sorted(shapes)}; allowed: one shape per case")
-            volume = np.stack([plane.T for plane in planes], axis=-1).astype(np.float32)
-            meta = {ORIGINAL_SHAPE: np.asarray(volume.shape)}
-            d[key] = volume_tensor(path, finite_voxels(path, torch.from_numpy(volume))[None], affine, meta)
-        return d
+        return _volume(labels, _read_labels(labels, folder, list(slices)), _affine(folder, list(slices.values())))
+
+
+def _volume(path: str, planes: list[np.ndarray], affine: np.ndarray) -> MetaTensor:
+    shapes = {plane.shape for plane in planes}
+    if len(shapes) > 1:
+        raise BadCaseError(f"{path}: found slices of shapes {sorted(shapes)}; allowed: one shape per case")
+    volume = np.stack([plane.T for plane in planes], axis=-1).astype(np.float32)
+    meta = {ORIGINAL_SHAPE: np.asarray(volume.shape)}
+    return volume_tensor(path, finite_voxels(path, torch.from_numpy(volume))[None], affine, meta)
 
 
 def _read_slices(folder: str) -> dict[str, Any]:
@@ -126,4 +151,4 @@ def _read_labels(folder: str, image_folder: str, stems: list[str]) -> list[np.nd
             f"{folder}: found {len(files)} label images for the {len(stems)} slices in {image_folder}, these without "
             f"a partner: {', '.join(alone[:5])}{' …' if len(alone) > 5 else ''}; allowed: one of each name"
         )
-    return [read_photograph(files[stem])[..., 0] for stem in stems]
+    return [read_rgb(files[stem])[..., 0] for stem in stems]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of files: which volumes and photographs we read, and where the mask of each goes."""
+"""Files by name and by content: extensions, NIfTI, gzip, and errors that name the file."""
 
 from __future__ import annotations
 
@@ -14,22 +14,13 @@ import nibabel as nib
 from pranet_monai.errors import BadCaseError
 
 __all__ = [
-    "PHOTOGRAPH_EXTENSIONS",
-    "VOLUME_EXTENSIONS",
     "check_gzip",
     "file_extension",
-    "file_stem",
     "is_nifti",
-    "is_photograph",
-    "mask_path",
     "open_nifti",
     "unreadable_is_a_bad_case",
-    "volume_extension",
-    "volume_stem",
+    "without_extension",
 ]
-
-VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".mha")
-PHOTOGRAPH_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 def file_extension(path: str | Path, extensions: tuple[str, ...]) -> str:
@@ -38,19 +29,15 @@ def file_extension(path: str | Path, extensions: tuple[str, ...]) -> str:
     return next((extension for extension in extensions if name.endswith(extension)), "")
 
 
-def volume_extension(path: str | Path) -> str:
-    """The extension by which a file counts as a volume, in lower case; empty for every other file."""
-    return file_extension(path, VOLUME_EXTENSIONS)
-
-
-def is_photograph(path: str | Path) -> bool:
-    """Whether the file's name says photograph."""
-    return bool(file_extension(path, PHOTOGRAPH_EXTENSIONS))
+def without_extension(path: str | Path, extensions: tuple[str, ...]) -> str:
+    """The file's name without its extension: ``a/x.nii.gz`` → ``x``."""
+    name = Path(path).name
+    return name[: len(name) - len(file_extension(name, extensions))]
 
 
 def is_nifti(path: str | Path) -> bool:
     """Whether the file's name says NIfTI, the kind that nibabel reads and writes."""
-    return volume_extension(path) in (".nii.gz", ".nii")
+    return bool(file_extension(path, (".nii.gz", ".nii")))
 
 
 def check_gzip(path: str | Path) -> None:
@@ -77,30 +64,6 @@ def open_nifti(path: str | Path) -> nib.Nifti1Image:
     if not isinstance(image, nib.Nifti1Image):  # NIfTI-2 images are NIfTI-1 images to nibabel
         raise nib.filebasedimages.ImageFileError(f"{path} is a {type(image).__name__}, not NIfTI")
     return image
-
-
-def volume_stem(path: str | Path) -> str:
-    """The file's name without its extension: ``a/x.nii.gz`` → ``x``."""
-    name = Path(path).name
-    return name[: len(name) - len(volume_extension(name))]
-
-
-def file_stem(path: str | Path) -> str:
-    """The name of a volume or a photograph without its extension: ``a/x.jpg`` → ``x``."""
-    name = Path(path).name
-    return name[: len(name) - len(file_extension(name, VOLUME_EXTENSIONS + PHOTOGRAPH_EXTENSIONS))]
-
-
-def mask_path(output_dir: str | Path, case: str, postfix: str = "seg", image: str | Path = "") -> Path:
-    """Where the mask of a case lies: ``<output_dir>/<sub-folders of the case>/<name>_seg.nii.gz``.
-
-    Args:
-        output_dir: of the run.
-        case: its name.
-        postfix: see above.
-        image: the image's file; the mask of a photograph is a ``.png``.
-    """
-    return Path(output_dir).expanduser() / f"{case}_{postfix}{'.png' if is_photograph(image) else '.nii.gz'}"
 
 
 @contextmanager

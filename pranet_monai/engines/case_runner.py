@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One function does one case: network, mask, measures and picture. What schedules cases calls it, whatever it is."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer, SimpleInferer
+from monai.networks.utils import eval_mode
+from monai.utils import CommonKeys
+
+from pranet_monai.data.labels import get_label_map
+from pranet_monai.engines.case_dataset import CASE, ERROR, FINISHED_MASK, FINISHED_ROWS, LOADING_SECONDS, reason_of
+from pranet_monai.errors import BadCaseError
+from pranet_monai.forms import form_of
+from pranet_monai.forms.grid import FRAMES, original_affine
+from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
+from pranet_monai.transforms.save import PROBABILITIES
+
+__all__ = ["CaseRunner"]
+
+_log = logging.getLogger(__name__)
+
+
+class CaseRunner:
+    """Does cases, one at a time. Whatever is wrong with one is in its result; only Ctrl-C and the like come through.
+
+    Args:
+        network: in any mode, with its weights.
+        measurer: measures and draws; None leaves that out.
+        inferer: default: the network on the whole input.
+        postprocessing: the transforms that make labels, turn them back, save and so on.
+        device: where the network runs.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        measurer: CaseMeasurer | None,
+        inferer: Inferer | None = None,
+        postprocessing: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.network = network
+        self.measurer = measurer
+        self.inferer = SimpleInferer() if inferer is None else inferer
+        self.postprocessing = postprocessing
+        self.device = torch.device(device)
+
+    def run(self, item: Mapping[str, Any]) -> CaseResult:
+        """Does one case.
+
+        Args:
+            item: of a ``CaseDataset``.
+
+        Returns:
+            What became of it.
+        """
+        case, started = item[CASE], time.perf_counter() - item.get(LOADING_SECONDS, 0.0)
+        try:
+            if ERROR in item:
+                raise BadCaseError(item[ERROR])
+            if FINISHED_ROWS in item:
+                return CaseResult(case, "skipped", rows=[MeasuredRow(name) for name in item[FINISHED_ROWS]])
+            done = self._finished(item)
+            if done is None:
+                done = self.segment(item)
+            result = CaseResult(case, "ok", rows=self._measure(item, done))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
+            _log.debug("case %s failed", case, exc_info=True)
+            return CaseResult(case, "failed", reason_of(error))
+        return replace(result, seconds=(time.perf_counter() - started) / max(1, len(result.rows)))
+
+    def segment(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """The network's answer on one preprocessed case, through the postprocessing, under ``pred``.
+
+        Args:
+            item: with ``image`` (C, H, W, D) or (C, H, W).
+        """
+        image = item[CommonKeys.IMAGE].to(self.device)
+        with eval_mode(self.network):
+            prediction = self.inferer(image[None], self.network)[0]
+        done: Mapping[str, Any] = {**item, CommonKeys.IMAGE: image, CommonKeys.PRED: prediction}
+        return dict(done if self.postprocessing is None else self.postprocessing(done))
+
+    def _finished(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A mask of an earlier run in place of the network's answer, where it is all that is measured."""
+        if FINISHED_MASK not in item or self.measurer is None:
+            return None
+        if self.measurer.kind.takes_probabilities and CommonKeys.LABEL in item:
+            return None
+        mask = form_of(item).read_mask({**item, "label": item[FINISHED_MASK]})
+        if FRAMES in item[CommonKeys.IMAGE].meta:
+            frames = np.asarray(item[CommonKeys.IMAGE].meta[FRAMES]).astype(int)
+            mask = MetaTensor(mask.as_tensor()[frames], meta={**mask.meta, FRAMES: frames})
+        return {**item, CommonKeys.PRED: mask}
+
+    def _measure(self, item: Mapping[str, Any], done: Mapping[str, Any]) -> list[MeasuredRow]:
+        """A row for the case, or for each frame of a cine."""
+        if self.measurer is None:
+            return []
+        form, prediction = form_of(item), done[CommonKeys.PRED]
+        takes_probabilities = self.measurer.kind.takes_probabilities
+        measured = done.get(PROBABILITIES, prediction) if takes_probabilities else prediction
+        masks = measured.numpy(force=True) if takes_probabilities else prediction.numpy(force=True).astype(np.uint8)
+        affine = original_affine(prediction) if form.kind == "volume" else None
+        images = form.as_in_file(item[CommonKeys.IMAGE])
+        references = None
+        if CommonKeys.LABEL in item:
+            label_map = get_label_map(item.get("label_map", self.measurer.label_map))
+            references = form.read_reference(item, prediction, label_map)
+        return [
+            self.measurer.measure(
+                name, masks[index], affine, images[index], None if references is None else references[index]
+            )
+            for index, name in enumerate(self.measurer.folder.row_names(item[CASE], prediction))
+        ]

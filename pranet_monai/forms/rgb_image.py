@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RGB images, such as endoscopy frames, and their binary masks: read with every surprise named, written whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.utils import ImageMetaKey
+from PIL import Image, PngImagePlugin
+
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.errors import BadCaseError
+from pranet_monai.forms.base import Form, Frames, Item, KindName
+from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case, without_extension
+from pranet_monai.forms.search import Search
+from pranet_monai.storage.atomic import written_whole
+
+__all__ = ["RGBImage", "read_rgb", "read_rgb_mask"]
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr")
+_OWN_MARK = ("Software", "pranet_monai")  # text chunk of the masks that this program writes
+
+
+class RGBImage(Form):
+    """One image of 8 bits per channel per case, its mask in a folder beside it."""
+
+    name: ClassVar[str] = "rgb_image"
+    kind: ClassVar[KindName] = "image"
+    patterns: ClassVar[tuple[str, ...]] = tuple(f"*{extension}" for extension in EXTENSIONS)
+    has_spacing: ClassVar[bool] = False
+    mask_extension: ClassVar[str] = ".png"
+
+    def takes(self, path: Path) -> bool:
+        """See the base class."""
+        return bool(file_extension(path, EXTENSIONS))
+
+    def find_images(self, search: Search) -> list[Path]:
+        """See the base class."""
+        return [path for path in search.with_extension(EXTENSIONS) if not search.names_reference(path, EXTENSIONS)]
+
+    def case_name(self, image: Path, root: Path) -> str:
+        """See the base class."""
+        return (image.relative_to(root).parent / without_extension(image, EXTENSIONS)).as_posix()
+
+    def find_reference(self, image: Path, search: Search) -> Path | None:
+        """See the base class."""
+        return search.reference_file(image, EXTENSIONS)
+
+    def find_references(self, search: Search) -> list[Path]:
+        """See the base class."""
+        return [path for path in search.with_extension(EXTENSIONS) if search.names_reference(path, EXTENSIONS)]
+
+    def find_masks(self, search: Search) -> list[dict[str, str]]:
+        """See the base class."""
+        return [
+            {"case": self.case_name(path, search.root), "form": self.name, "label": str(path)}
+            for path in search.with_extension(EXTENSIONS)
+        ]
+
+    def read_image(self, item: Item, frames: Frames = "all") -> MetaTensor:
+        """See the base class: (3, H, W) in 0…255."""
+        return _tensor(np.moveaxis(read_rgb(item["image"]), 2, 0), item["image"])
+
+    def read_mask(self, item: Item) -> MetaTensor:
+        """See the base class: (1, H, W), 0 and 1."""
+        return _tensor(read_rgb_mask(item["label"])[None], item["label"])
+
+    def read_prediction(self, item: Item) -> MetaTensor:
+        """See the base class: grey values in between are probabilities, as PraNet writes them."""
+        brightness = read_rgb(item["label"]).max(axis=2)
+        if len(np.unique(brightness)) <= 2:
+            return self.read_mask(item)
+        return _tensor(brightness[None] / 255, item["label"])
+
+    def read_reference(self, item: Item, image: MetaTensor, label_map: LabelMap) -> np.ndarray:
+        """See the base class: (1, H, W)."""
+        label = self.read_mask(item)
+        self.check_same_grid(label, image)
+        return np.asarray(label.numpy(force=True).astype(np.uint8))
+
+    def check_same_grid(self, volume: MetaTensor, other: MetaTensor) -> None:
+        """See the base class: the sizes in pixels."""
+        if volume.shape[1:] != other.shape[1:]:
+            names = [image.meta[ImageMetaKey.FILENAME_OR_OBJ] for image in (volume, other)]
+            raise BadCaseError(
+                f"{names[0]}: found {_size(volume)} pixels; allowed: {_size(other)}, those of {names[1]}; fix: give "
+                "the mask that was drawn on this image"
+            )
+
+    def as_in_file(self, image: MetaTensor) -> np.ndarray:
+        """See the base class: (1, H, W, 3), from the file, whose colours a preprocessing may have changed."""
+        return read_rgb(str(image.meta[ImageMetaKey.FILENAME_OR_OBJ]))[None]
+
+    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap) -> None:
+        """See the base class: an 8-bit PNG, 0 and 255, of the image's size."""
+        note = PngImagePlugin.PngInfo()
+        note.add_text(*_OWN_MARK)
+        with written_whole(path) as partial:
+            Image.fromarray(mask[0].numpy(force=True).astype(np.uint8) * 255).save(partial, "PNG", pnginfo=note)
+
+    def write_probabilities(self, path: Path, probabilities: MetaTensor) -> None:
+        """See the base class: a TIFF of 32-bit floats in [0, 1]."""
+        with written_whole(path) as partial:
+            Image.fromarray(probabilities[0].numpy(force=True).astype(np.float32)).save(partial, "TIFF")
+
+    def is_own_mask(self, path: Path) -> bool:
+        """See the base class: our masks have a text chunk with this program's name."""
+        try:
+            with Image.open(path) as image:
+                return image.info.get(_OWN_MARK[0]) == _OWN_MARK[1]
+        except OSError:
+            return path.is_file()
+
+    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap) -> bool:
+        """See the base class."""
+        try:
+            return self.is_own_mask(mask) and _open(mask).size == Image.open(item["image"]).size
+        except (BadCaseError, OSError):
+            return False
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """The colours of an image as its file holds them; an EXIF turn is left alone, so that masks fit the file.
+
+    Args:
+        path: an image of 8 bits per channel. Grey becomes three equal channels; an alpha channel must be opaque.
+
+    Returns:
+        uint8 array (H, W, 3).
+
+    Raises:
+        BadCaseError: when the file can't be read to its end, holds several images, other than 8 bits, or transparency.
+    """
+    image = _open(path)
+    if image.mode not in _EIGHT_BIT:
+        raise BadCaseError(
+            f"{path}: found pixels of type {image.mode}; allowed: grey or RGB, 8 bits per channel; fix: convert it"
+        )
+    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        raise BadCaseError(
+            f"{path}: found transparent pixels; allowed: opaque ones; fix: save it without alpha channel"
+        )
+    return np.asarray(image.convert("RGB"))
+
+
+def read_rgb_mask(path: str | Path) -> np.ndarray:
+    """The mask of an image: foreground is 1 where only 0 and 1 occur, else whatever is brighter than half.
+
+    Args:
+        path: an image of 8 bits per channel; JPEG's traces around the edges do no harm.
+
+    Returns:
+        uint8 array (H, W) of 0 and 1.
+
+    Raises:
+        BadCaseError: see :func:`read_rgb`.
+    """
+    brightness = read_rgb(path).max(axis=2)
+    return (brightness > (0 if brightness.max() <= 1 else 127)).astype(np.uint8)
+
+
+def _open(path: str | Path) -> Image.Image:
+    """The image with its pixels read."""
+    with unreadable_is_a_bad_case(
+        f"{path}: found a file that can't be read as an image",
+        "allowed: a whole PNG, JPEG, BMP or TIFF file; fix: copy or export it again",
+    ):
+        image = Image.open(path)
+        image.load()
+    count = getattr(image, "n_frames", 1)
+    if count > 1:
+        raise BadCaseError(f"{path}: found {count} images in one file; allowed: one; fix: split it")
+    return image
+
+
+def _size(image: MetaTensor) -> str:
+    return f"{image.shape[-1]} x {image.shape[-2]}"
+
+
+def _tensor(array: np.ndarray, path: str | Path) -> MetaTensor:
+    return MetaTensor(torch.from_numpy(array.astype(np.float32)), meta={ImageMetaKey.FILENAME_OR_OBJ: str(path)})

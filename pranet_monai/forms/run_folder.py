@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run writes and where: nobody else builds a path in an output folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from monai.data import MetaTensor
+
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.forms.base import Form, Item
+from pranet_monai.forms.grid import FRAMES, frame_count
+from pranet_monai.storage.tables import read_csv
+
+__all__ = ["RunFolder"]
+
+_FRAME = re.compile(r"_frame\d+$")
+
+
+class RunFolder:
+    """The output folder of a run.
+
+    ``<root>/<case>_seg.nii.gz`` (or ``.png``) are the masks, ``<root>/report`` holds tables, page and pictures. A 4D
+    cine has one mask and a row per frame, ``<case>_frame01``, …, counted from 1 as in ACDC's file names.
+
+    Args:
+        root: the folder; need not be there yet.
+        report: where the report goes, if not ``<root>/report``: a run in several processes has one for each.
+    """
+
+    def __init__(self, root: str | Path, report: str | Path | None = None) -> None:
+        self.root = Path(root).expanduser()
+        self.report = self.root / "report" if report is None else Path(report).expanduser()
+
+    def mask(self, case: str, form: Form) -> Path:
+        """The mask of a case."""
+        return self.root / f"{case}_seg{form.mask_extension}"
+
+    def probabilities(self, case: str, form: Form) -> Path:
+        """The probabilities of a case, where they were asked for."""
+        extension = ".tif" if form.mask_extension == ".png" else form.mask_extension
+        return self.root / f"{case}_probabilities{extension}"
+
+    def preview(self, name: str) -> Path:
+        """The picture of a row."""
+        return self.report / "previews" / f"{name}.png"
+
+    @property
+    def cases_table(self) -> Path:
+        """A row per case, or per frame of a cine."""
+        return self.report / "cases.csv"
+
+    @property
+    def metrics_table(self) -> Path:
+        """A row per case and organ, where there are references."""
+        return self.report / "metrics.csv"
+
+    def row_names(self, case: str, volume: MetaTensor) -> list[str]:
+        """The names of a case's rows: one, or one for each frame that was read of a cine."""
+        if FRAMES not in volume.meta:
+            return [case]
+        return frame_names(case, np.asarray(volume.meta[FRAMES]).astype(int).tolist(), frame_count(volume))
+
+    def finished_mask(self, item: Item, form: Form, label_map: LabelMap) -> Path | None:
+        """The mask that an earlier run has finished for a case, or None."""
+        mask = self.mask(item["case"], form)
+        return mask if mask.is_file() and form.mask_is_whole(mask, item, label_map) else None
+
+    def finished_rows(self, item: Item) -> list[str]:
+        """The rows that an earlier run has written for a case; none where its metrics would be missing."""
+        names = self._rows_by_case.get(item["case"], [])
+        return names if "label" not in item or set(names) <= self._measured else []
+
+    @cached_property
+    def _rows_by_case(self) -> dict[str, list[str]]:
+        """Case → its rows, but for those that failed, as the tables were when the run began."""
+        rows: dict[str, list[str]] = {}
+        for row in read_csv(self.cases_table):
+            if row["status"] != "failed":
+                for case in {row["case"], _FRAME.sub("", row["case"])}:
+                    rows.setdefault(case, []).append(row["case"])
+        return rows
+
+    @cached_property
+    def _measured(self) -> set[str]:
+        return {row["case"] for row in read_csv(self.metrics_table)}
+
+
+def frame_names(case: str, frames: Sequence[int], count: int) -> list[str]:
+    """Names of a cine's rows.
+
+    Args:
+        case: name of the cine.
+        frames: which of them, counted from 0.
+        count: how many the cine has.
+    """
+    digits = max(2, len(str(count)))
+    return [f"{case}_frame{frame + 1:0{digits}d}" for frame in frames]

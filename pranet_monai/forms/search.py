@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder looked through once, and the names by which people say that a file is a reference."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from pranet_monai.errors import UsageError
+from pranet_monai.forms.files import file_extension, without_extension
+
+__all__ = ["REPORT_TABLE", "Search"]
+
+REPORT_TABLE = Path("report", "cases.csv")
+"""Every run leaves it: a folder that holds it holds masks, not images."""
+
+# labels, labelsTr, label, Labels_test (nnU-Net, the Decathlon, BTCV), masks, Ground Truth (polyps): the experts' folder
+_LABEL_FOLDER = re.compile(r"((labels?|masks?)([A-Z_\-].*)?|ground ?truth)", re.IGNORECASE)
+# x_gt (ACDC), x_seg, x-seg (BraTS), x_label, x.seg (3D Slicer), segmentation (KiTS)
+_LABEL_STEM = re.compile(r"(.*[_.\-])?(gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
+_LABEL_SUFFIXES = ("", "_gt", "_seg", "-seg", "_label", "_labels", "_mask", "_segmentation", ".seg")
+# how the folder of the images begins, and that of their labels: image → masks is PraNet's training set
+_LABEL_WORDS = [(word, label) for word in ("images", "image", "img") for label in ("labels", "label", "masks", "mask")]
+_LABEL_WORDS += [("Original", "Ground Truth"), ("Original", "GroundTruth")]
+_LABEL_WORDS += [("averaged-training-images", "averaged-training-labels")]  # of the Synapse page
+# a case of KiTS23 also holds the annotations of each person and tumour
+_KITS_IMAGE, _KITS_PARTS = "imaging.nii.gz", ("instances",)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What lies below a folder.
+
+    Attributes:
+        root: the folder that the names of cases are relative to.
+        output_dir: where this run writes; what lies there is neither an image nor a reference.
+        label_dir: the only folder to look for references in, if given.
+        only: one file or folder in the root, where that alone was asked for.
+        own_masks: resolved paths of the masks that this run writes: no references, even among the images.
+    """
+
+    root: Path
+    output_dir: Path | None = None
+    label_dir: Path | None = None
+    only: Path | None = None
+    own_masks: frozenset[Path] = field(default=frozenset())
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """All files, sorted, without hidden ones and without the output of runs.
+
+        Raises:
+            UsageError: a folder can't be listed.
+        """
+        if self.only is not None and self.only.is_file():
+            return [self.only]
+        return sorted(_walk(self.only or self.root, self.output_dir))
+
+    def with_extension(self, extensions: tuple[str, ...]) -> list[Path]:
+        """The files that end so."""
+        return [path for path in self.files if file_extension(path, extensions)]
+
+    def names_reference(self, path: Path, extensions: tuple[str, ...]) -> bool:
+        """Whether a file's name or a folder above it says that it holds an expert's mask."""
+        if path == self.only:  # asked for by name
+            return False
+        folders = path.relative_to(self.root).parts[:-1]
+        stem = without_extension(path, extensions)
+        return any(_LABEL_FOLDER.fullmatch(name) for name in folders) or _LABEL_STEM.fullmatch(stem) is not None
+
+    def reference_file(self, image: Path, extensions: tuple[str, ...]) -> Path | None:
+        """The first file that is there among the places where people keep the reference of this image."""
+        stem = without_extension(image, extensions)
+        names = _reference_names(stem)
+        for folder in self._reference_folders(image.parent):
+            beside = self.label_dir is None and folder == image.parent
+            for name in names:
+                if beside and name in (stem, stem.removesuffix("_0000")):  # x.nii beside x.nii.gz is an image too
+                    continue
+                for path in (folder / f"{name}{extension}" for extension in extensions):
+                    if path != image and path.is_file() and path.resolve() not in self.own_masks:
+                        return path
+        return None
+
+    def _reference_folders(self, folder: Path) -> Iterator[Path]:
+        if self.label_dir is not None:
+            yield from (self.label_dir / folder.relative_to(self.root), self.label_dir)
+            return
+        yield folder
+        # imagesTr → labelsTr, img → label, at every level up to the root itself, which is often given as …/imagesTr
+        for level in (folder, *folder.parents):
+            for word, label in _LABEL_WORDS:
+                if level.name.startswith(word):
+                    yield level.with_name(label + level.name.removeprefix(word)) / folder.relative_to(level)
+            if level == self.root:
+                return
+
+
+def _reference_names(stem: str) -> Sequence[str]:
+    stems = [stem]
+    if stem.endswith("_0000"):  # nnU-Net numbers an image's channels, not its label
+        stems.append(stem.removesuffix("_0000"))
+    if stem.startswith("img"):  # BTCV: img0001 and label0001
+        stems.append(f"label{stem.removeprefix('img')}")
+    names = [name + suffix for name in stems for suffix in _LABEL_SUFFIXES]
+    return [*names, "segmentation"] if stem == "imaging" else names  # KiTS
+
+
+def _walk(root: Path, output_dir: Path | None) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=_refuse_folder):
+        here = Path(folder)
+        real = here.resolve()
+        is_output = here != root and (real == output_dir or (here / REPORT_TABLE).is_file())
+        if real in seen or is_output:  # a link back up would never end
+            subfolders.clear()
+            continue
+        seen.add(real)
+        left_out = [*(_KITS_PARTS if _KITS_IMAGE in names else ())]
+        if (here / REPORT_TABLE).is_file():  # the root itself may be the output of a run: its pictures are no images
+            left_out.append(REPORT_TABLE.parts[0])
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name not in left_out)
+        yield from (here / name for name in names if not name.startswith("."))
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UsageError(
+        f"{error.filename}: found that this folder can't be listed ({error.strerror}); fix: its permissions"
+    )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all forms of volumes share: masks are NIfTI files on the image's own grid, references lie on that grid too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import nibabel as nib
+import numpy as np
+from monai.data import MetaTensor
+from monai.utils import ImageMetaKey
+
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.forms.base import Form, Item, KindName
+from pranet_monai.forms.files import check_gzip, is_nifti, open_nifti
+from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_same_grid, is_same_grid, original_affine
+from pranet_monai.forms.label_table import label_table_extension, read_label_table
+from pranet_monai.storage.atomic import written_whole
+
+__all__ = ["VolumeForm", "mask_on_file_grid"]
+
+
+class VolumeForm(Form):
+    """A form whose cases are volumes."""
+
+    kind: ClassVar[KindName] = "volume"
+
+    def read_reference(self, item: Item, image: MetaTensor, label_map: LabelMap) -> np.ndarray:
+        """See the base class."""
+        label = self.read_mask(item)
+        self.check_same_grid(label, image)
+        values = label.numpy(force=True)
+        if FRAMES in image.meta:
+            values = values[np.asarray(image.meta[FRAMES]).astype(int)]
+        return self.numbering(item, label_map).from_raw(values, str(item["label"]))
+
+    def check_same_grid(self, volume: MetaTensor, other: MetaTensor) -> None:
+        """See the base class."""
+        check_same_grid(volume, other)
+
+    def numbering(self, item: Item, label_map: LabelMap) -> LabelMap:
+        """How the file under ``label`` numbers the classes; by default as the data set's own files.
+
+        Raises:
+            BadCaseError: the file says that it holds other classes.
+        """
+        return label_map
+
+    def as_in_file(self, image: MetaTensor) -> np.ndarray:
+        """See the base class: (frames, H, W, D)."""
+        wanted = nib.io_orientation(original_affine(image))
+        turn = nib.orientations.ornt_transform(nib.io_orientation(np.asarray(image.affine)), wanted)
+        array = image.numpy(force=True)
+        return np.stack([nib.orientations.apply_orientation(frame, turn) for frame in array])
+
+    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap) -> None:
+        """See the base class.
+
+        A 2D image gets a 2D mask, a 4D cine a 4D one (frames that weren't asked for stay 0). The header is that of the
+        input file where it is NIfTI (qform, sform, their codes, voxel sizes, units); other kinds get a header made from
+        their affine. Names and colours of the classes are in a header extension.
+        """
+        image = _nifti(mask_on_file_grid(mask).astype(np.uint8, copy=False), mask)
+        image.header.set_data_dtype(np.uint8)
+        image.header.set_intent("label")
+        image.header.extensions.append(label_table_extension(label_map.labels, label_map.colors))
+        with written_whole(path) as partial:
+            nib.save(image, partial)
+
+    def write_probabilities(self, path: Path, probabilities: MetaTensor) -> None:
+        """See the base class: (H, W, D, classes) float32; of a cine (H, W, D, frames, classes)."""
+        frames = len(np.asarray(probabilities.meta[FRAMES])) if FRAMES in probabilities.meta else 1
+        by_class = probabilities.unflatten(0, (frames, -1))
+        maps = [mask_on_file_grid(by_class[:, index]) for index in range(by_class.shape[1])]
+        image = _nifti(np.stack(maps, axis=-1).astype(np.float32), probabilities)
+        image.header.set_data_dtype(np.float32)
+        with written_whole(path) as partial:
+            nib.save(image, partial)
+
+    def is_own_mask(self, path: Path) -> bool:
+        """See the base class: our masks have a table of classes in their header."""
+        try:
+            return bool(read_label_table(open_nifti(path)))
+        except (nib.filebasedimages.ImageFileError, OSError, EOFError):
+            return path.is_file()
+
+    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap) -> bool:
+        """See the base class."""
+        classes = {number: name for number, name in label_map.labels.items() if number}
+        try:
+            check_gzip(mask)
+            found = open_nifti(mask)
+            return read_label_table(found) == classes and self._is_on_grid(found, item)
+        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
+            return False
+
+    def _is_on_grid(self, mask: nib.Nifti1Image, item: Item) -> bool:
+        """Whether a mask has the grid of its image, as far as that is told without reading the image."""
+        return True
+
+
+def mask_on_file_grid(mask: MetaTensor) -> np.ndarray:
+    """The mask as the image's file holds its voxels.
+
+    Args:
+        mask: (1 or frames, H, W, D), turned back to the orientation of the file.
+
+    Returns:
+        Array (H, W), (H, W, D) or (H, W, D, T), of the mask's type.
+
+    Raises:
+        ValueError: when the mask isn't on the grid of its image.
+    """
+    shape = tuple(int(n) for n in np.asarray(mask.meta[ORIGINAL_SHAPE]))
+    affine = original_affine(mask)
+    volume = (*shape, 1)[:3]
+    if tuple(mask.shape[1:]) != volume or not is_same_grid(np.asarray(mask.affine), affine, volume):
+        raise ValueError(
+            f"{mask.meta[ImageMetaKey.FILENAME_OR_OBJ]}: found a mask of shape {tuple(mask.shape[1:])} and affine "
+            f"{np.asarray(mask.affine).round(3).tolist()}; allowed: {volume} and {affine.round(3).tolist()}, the "
+            "image's own; fix: put Invertd before SaveMaskd"
+        )
+    array = mask.numpy(force=True)
+    if len(shape) < 4:
+        return array[0].reshape(shape)
+    whole = np.zeros(shape, dtype=array.dtype)
+    whole[..., np.asarray(mask.meta[FRAMES]).astype(int)] = np.moveaxis(array, 0, -1)
+    return whole
+
+
+def _nifti(array: np.ndarray, mask: MetaTensor) -> nib.Nifti1Image:
+    """An image with the header of the file that a mask belongs to."""
+    source, affine = Path(str(mask.meta[ImageMetaKey.FILENAME_OR_OBJ])), original_affine(mask)
+    if is_nifti(source):
+        template = open_nifti(source)
+        header = template.header.copy()
+        header.extensions.clear()
+        image = type(template)(array, template.affine, header)
+    else:
+        image = nib.Nifti1Image(array, affine)
+        image.set_sform(affine, code="scanner")
+        image.set_qform(affine, code="scanner")
+        image.header.set_xyzt_units("mm", "sec")
+    image.header.set_slope_inter(1, 0)
+    image.header["cal_min"] = image.header["cal_max"] = 0  # the image's display window means nothing for its mask
+    return image

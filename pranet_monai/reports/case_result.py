@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of one case, ready to be written down: by the process that ran it, or by another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from pranet_monai.data.labels import LabelMap, get_label_map
+from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.reports.kinds import Kind
+from pranet_monai.storage.tables import Row, write_atomically
+
+__all__ = ["CaseMeasurer", "CaseResult", "MeasuredRow"]
+
+
+@dataclass(frozen=True)
+class MeasuredRow:
+    """What was measured of a volume, an image or a frame.
+
+    Attributes:
+        name: of its row in ``cases.csv``.
+        organs: a row per organ.
+        has_reference: whether they hold metrics.
+    """
+
+    name: str
+    organs: list[Row] = field(default_factory=list)
+    has_reference: bool = False
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What became of a case.
+
+    Attributes:
+        case: its name.
+        status: "ok", "failed", or "skipped" where an earlier run has finished it.
+        reason: why it failed.
+        seconds: that it took, loading, measuring and drawing included; of a cine for each frame.
+        rows: one, or one per frame of a cine; of a skipped case the names alone.
+    """
+
+    case: str
+    status: Literal["ok", "failed", "skipped"]
+    reason: str = ""
+    seconds: float | None = None
+    rows: list[MeasuredRow] = field(default_factory=list)
+
+
+class CaseMeasurer:
+    """Measures and draws cases. It holds no table, so that several processes may do it side by side.
+
+    Args:
+        folder: of the run; takes the pictures.
+        label_map: organs to measure, or the name of a known map.
+        kind: how.
+        window: centre and width of the pictures' grey scale; chosen from the image where ``None``.
+        previews: draw a picture per case.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder | str | Path,
+        label_map: LabelMap | str,
+        kind: Kind,
+        window: tuple[float, float] | None = None,
+        previews: bool = True,
+    ) -> None:
+        self.folder = folder if isinstance(folder, RunFolder) else RunFolder(folder)
+        self.label_map = get_label_map(label_map)
+        self.kind = kind
+        self.window = window
+        self.previews = previews
+
+    def measure(
+        self,
+        name: str,
+        prediction: np.ndarray,
+        affine: np.ndarray | None = None,
+        image: np.ndarray | None = None,
+        reference: np.ndarray | None = None,
+    ) -> MeasuredRow:
+        """Measure and draw.
+
+        Args:
+            name: of the row, ``sub/folder/stem``.
+            prediction: what the kind takes: class numbers (H, W, D), or probabilities (H, W).
+            affine: voxel index to mm, shape (4, 4); ``None`` where nothing is known of the place.
+            image: grey values (H, W, D) or colours (H, W, 3), for the picture.
+            reference: expert's class numbers; gives metrics.
+
+        Raises:
+            BadCaseError: when reference and prediction don't fit together, or hold labels outside the map.
+        """
+        organs = self.kind.measure(prediction, reference, affine, self.label_map)
+        if self.previews:
+            legend = {row["organ"]: self.kind.legend_note(row) for row in organs}
+            png = self.kind.draw(name, prediction, affine, self.label_map, image, reference, legend, self.window)
+            write_atomically(self.folder.preview(name), png)
+        return MeasuredRow(name, organs, reference is not None)
