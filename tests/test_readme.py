@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,14 +65,20 @@ def test_help_of_every_command(command: str, capsys: pytest.CaptureFixture[str])
     assert f"usage: pranet-monai {command}" in capsys.readouterr().out
 
 
-def test_options_are_in_the_config() -> None:
-    of_inference, of_training = README.split("## For scientists")
-    for section, name in ((of_inference, "inference.json"), (of_training, "train.json")):
-        rows = re.findall(r"^\|( `--.*?) \|", section, re.MULTILINE)
-        options = [option for row in rows for option in re.findall(r"`--([\w#]+)", row)]
-        assert len(options) >= 5
-        for bundle in BUNDLES:
-            assert {option.split("#")[0] for option in options} <= set(read_json(bundle / "configs" / name))
+@pytest.mark.parametrize(("section", "command", "config"), [(0, "segment", "inference"), (1, "train", "train")])
+def test_options_exist(section: int, command: str, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of the tables are the command's, and what ``--set`` sets is in every bundle's config."""
+    rows = re.findall(r"^\|( `--.*?) \|", README.split("## For scientists")[section], re.MULTILINE)
+    options = {option for row in rows for option in re.findall(r"`(--[\w-]+)", row)}
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert len(options) >= 8 and options <= shown
+    configs = [set(read_json(bundle / "configs" / f"{config}.json")) for bundle in BUNDLES]
+    ids = {id for row in rows for id in re.findall(r"--set (\w+)", row)} - {"id"}
+    assert all(ids <= known for known in configs)
+    for id in re.findall(r"`--set (pixdim|image_size)", README):
+        assert any(id in known for known in configs)
 
 
 def test_every_bundle_is_in_the_table() -> None:
@@ -80,17 +86,28 @@ def test_every_bundle_is_in_the_table() -> None:
         assert f"| [`{bundle.name}`](bundles/{bundle.name}/docs/README.md) |" in README
 
 
-@pytest.mark.slow
-def test_main_command(tmp_path: Path) -> None:
-    """The first command without its set-up, into a folder of the test's own."""
-    words = block("command: run").replace("\\\n", " ").split("&&\n")
-    commands = [shlex.split(part) for part in words if "pip install" not in part]
-    assert len(commands) == 2
-    for parts in commands:
-        parts = [str(tmp_path / part) if part in ("sample", "results") else part for part in parts]
-        parts[:1] = {"python": [sys.executable], "pranet-monai": [sys.executable, "-m", "pranet_monai"]}[parts[0]]
-        done = subprocess.run(parts, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stderr
+def commands_in(marker: str, folder: Path) -> list[list[str]]:
+    """The words of each command of a block but its set-up, with the block's folders below one of the test's own."""
+    lines = [part.strip() for part in block(marker).replace("\\\n", " ").split("&&")]
+    words = [shlex.split(line) for line in lines if line.startswith(("pranet-monai", "python -m monai"))]
+    return [[str(folder / word) if word in ("sample", "results") else word for word in command] for command in words]
+
+
+def masks_below(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*_seg.nii.gz")}
+
+
+@pytest.mark.e2e
+def test_first_command_and_monais_own_way(tmp_path: Path) -> None:
+    """Both make the same masks, of every volume of the sample."""
+    draw, segment = commands_in("command: run", tmp_path)
+    assert main([*draw[1:], "--patients", "1"]) == main(segment[1:]) == 0
     assert (tmp_path / "results" / "report" / "index.html").is_file()
-    images = [path for path in (tmp_path / "sample").rglob("*.nii.gz") if "labels" not in path.parent.name]
-    assert len(list((tmp_path / "results").rglob("*_seg.nii.gz"))) == len(images) > 0
+    masks = masks_below(tmp_path / "results")
+    assert len(masks) == len(list((tmp_path / "sample" / "imagesTr").iterdir())) > 0
+
+    shutil.rmtree(tmp_path / "results")
+    (monai,) = commands_in("command: monai", tmp_path)
+    done = subprocess.run([sys.executable, *monai[1:]], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert masks_below(tmp_path / "results") == masks

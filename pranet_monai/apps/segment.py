@@ -31,6 +31,7 @@ def segment(
     evaluate: bool = False,
     tta: bool = False,
     amp: bool = False,
+    save_probabilities: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> int:
     """Segments whatever is in a folder, to the voxel as ``monai.bundle run`` does with the bundle's config.
@@ -46,6 +47,7 @@ def segment(
         evaluate: a case without an expert's mask counts as failed.
         tta: average over mirrored passes.
         amp: half precision.
+        save_probabilities: write them as well, floats on the image's grid.
         overrides: further changes of the config, ``id#part`` → value.
 
     Returns:
@@ -57,7 +59,8 @@ def segment(
     if evaluate and str(labels) == "none":
         raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of both")
     options: dict[str, Any] = {"dataset_dir": as_path(source), "output_dir": as_path(output), **device_of(device)}
-    options |= {name: True for name, wanted in (("resume", resume), ("quiet", quiet), ("amp", amp)) if wanted}
+    wanted = {"resume": resume, "quiet": quiet, "amp": amp, "save_probabilities": save_probabilities}
+    options |= {name: True for name, is_wanted in wanted.items() if is_wanted}
     if tta:
         options["inferer#tta"] = MIRRORED
     if labels is not None:
@@ -78,5 +81,6 @@ def run(args: argparse.Namespace) -> int:
         )
     return segment(
         args.input, args.output, args.bundle, device=args.device, resume=args.resume, quiet=args.quiet,
-        labels=args.labels, evaluate=args.evaluate, tta=args.tta, amp=args.amp, overrides=parsed(args.overrides),
+        labels=args.labels, evaluate=args.evaluate, tta=args.tta, amp=args.amp,
+        save_probabilities=args.save_probabilities, overrides=parsed(args.overrides),
     )  # fmt: skip

@@ -47,6 +47,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Called:
     [
         ([], {}),
         (["--resume", "--quiet", "--amp"], {"resume": True, "quiet": True, "amp": True}),
+        (["--save-probabilities"], {"save_probabilities": True}),
         (["--tta"], {"inferer#tta": [[0], [1], [0, 1]]}),
         (["--labels", "none"], {"cases#labels": "none"}),
         (["--labels", "experts"], {"cases#label_dir": "experts"}),
