@@ -82,6 +82,8 @@ def kind_of_masks(folder: str | Path) -> KindName:
 def named_masks(folder: str | Path, role: str, kind: KindName = "volume") -> dict[str, Item]:
     """All masks below a folder by the name of their case, ``sub/folder/name``.
 
+    Where images lie beside them, as in a data set as it was downloaded, only the images' references are masks.
+
     Args:
         folder: to look in.
         role: what the folder is, for messages.
@@ -91,8 +93,18 @@ def named_masks(folder: str | Path, role: str, kind: KindName = "volume") -> dic
         UsageError: when it isn't there, holds no mask, or two masks have the name of one case.
     """
     search = _search(folder, role)
-    items = [item for form in forms_of(kind) for item in form.find_masks(search)]
+    items = _references_of_images(search, kind) or [item for form in forms_of(kind) for item in form.find_masks(search)]
     return _by_name(items, "label", search, role, kind)
+
+
+def _references_of_images(search: Search, kind: KindName) -> list[dict[str, str]]:
+    found = [(form, image) for form in forms_of(kind) for image in form.find_images(search)]
+    pairs = [(form, image, form.find_reference(image, search)) for form, image in found]
+    return [
+        {"case": form.case_name(image, search.root), "form": form.name, "image": str(image), "label": str(reference)}
+        for form, image, reference in pairs
+        if reference is not None and reference.is_relative_to(search.root)
+    ]
 
 
 def named_images(folder: str | Path, kind: KindName = "volume") -> dict[str, Item]:

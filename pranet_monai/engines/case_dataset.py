@@ -20,6 +20,7 @@ __all__ = [
     "ERROR",
     "FINISHED_MASK",
     "FINISHED_ROWS",
+    "ITEM",
     "LOADING_SECONDS",
     "CaseDataset",
     "CaseLoader",
@@ -33,6 +34,8 @@ FINISHED_MASK = "finished_mask"
 """The mask that an earlier run has written, but not its rows: it is measured, not made again."""
 LOADING_SECONDS = "loading_seconds"
 """How long the case took so far."""
+ITEM = "item"
+"""The case as ``find_cases`` listed it, before it was loaded."""
 
 
 class CaseDataset(Dataset):
@@ -40,7 +43,7 @@ class CaseDataset(Dataset):
 
     Beside what the transform makes of an item, two short forms can come out: ``{case, error}`` for a case that fails
     with that reason, and ``{case, finished_rows}`` for one that an earlier run has finished. One whose mask that run
-    has finished, but not its rows, is loaded and has its ``finished_mask``.
+    has finished, but not its rows, is loaded and has its ``finished_mask``. A loaded case keeps its ``item``.
 
     Args:
         data: items of ``find_cases``.
@@ -80,7 +83,7 @@ class CaseDataset(Dataset):
             if FINISHED_ROWS in finished:
                 return finished
             loaded: dict[str, Any] = super()._transform(index)
-            return {**loaded, **finished, LOADING_SECONDS: time.perf_counter() - started}
+            return {**loaded, **finished, ITEM: item, LOADING_SECONDS: time.perf_counter() - started}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
             return {CASE: case, ERROR: reason_of(error)}
 

@@ -17,7 +17,15 @@ from monai.networks.utils import eval_mode
 from monai.utils import CommonKeys
 
 from pranet_monai.data.labels import get_label_map
-from pranet_monai.engines.case_dataset import CASE, ERROR, FINISHED_MASK, FINISHED_ROWS, LOADING_SECONDS, reason_of
+from pranet_monai.engines.case_dataset import (
+    CASE,
+    ERROR,
+    FINISHED_MASK,
+    FINISHED_ROWS,
+    ITEM,
+    LOADING_SECONDS,
+    reason_of,
+)
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import form_of
 from pranet_monai.forms.grid import FRAMES, original_affine
@@ -96,7 +104,7 @@ class CaseRunner:
             return None
         if self.measurer.kind.takes_probabilities and CommonKeys.LABEL in item:
             return None
-        mask = form_of(item).read_mask({**item, "label": item[FINISHED_MASK]})
+        mask = form_of(item[ITEM]).read_mask({**item[ITEM], "label": item[FINISHED_MASK]})
         if FRAMES in item[CommonKeys.IMAGE].meta:
             frames = np.asarray(item[CommonKeys.IMAGE].meta[FRAMES]).astype(int)
             mask = MetaTensor(mask.as_tensor()[frames], meta={**mask.meta, FRAMES: frames})
@@ -106,7 +114,7 @@ class CaseRunner:
         """A row for the case, or for each frame of a cine."""
         if self.measurer is None:
             return []
-        form, prediction = form_of(item), done[CommonKeys.PRED]
+        form, prediction = form_of(item[ITEM]), done[CommonKeys.PRED]
         takes_probabilities = self.measurer.kind.takes_probabilities
         measured = done.get(PROBABILITIES, prediction) if takes_probabilities else prediction
         masks = measured.numpy(force=True) if takes_probabilities else prediction.numpy(force=True).astype(np.uint8)
@@ -115,7 +123,7 @@ class CaseRunner:
         references = None
         if CommonKeys.LABEL in item:
             label_map = get_label_map(item.get("label_map", self.measurer.label_map))
-            references = form.read_reference(item, prediction, label_map)
+            references = form.read_reference(item[ITEM], prediction, label_map)
         return [
             self.measurer.measure(
                 name, masks[index], affine, images[index], None if references is None else references[index]

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import nibabel as nib
 import numpy as np
 import pytest
@@ -20,49 +18,8 @@ from pranet_monai.data.splits import cases_of_split, load_split_parts
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import FORMS
 from pranet_monai.transforms.load import LoadCased
-from tests.data.samples import Sample, made_sample, real_sample, slice_name, write_dicom, write_nifti
-
-Writer = Callable[[Path, Sample], None]
-
-CHAOS_GREY = np.array([0, 63, 126, 189, 252], dtype=np.uint8)
-# this project's order of the eight organs → BTCV's 13 numbers, and → TransUNet's order (aorta first)
-TO_BTCV = np.array([0, 1, 2, 3, 4, 11, 6, 7, 8], dtype=np.uint8)
-TO_TRANSUNET = np.array([0, 7, 4, 3, 2, 6, 5, 8, 1], dtype=np.uint8)
-
-
-def pair(image: str, label: str, numbers: np.ndarray | None = None) -> Writer:
-    def write(root: Path, sample: Sample) -> None:
-        write_nifti(root / image, sample.image, sample.affine)
-        write_nifti(root / label, sample.label if numbers is None else numbers[sample.label], sample.affine)
-
-    return write
-
-
-def btcv(root: Path, sample: Sample) -> None:
-    pair("Training/img/img0005.nii.gz", "Training/label/label0005.nii.gz", TO_BTCV)(root, sample)
-    write_nifti(root / "Testing/img/img0061.nii.gz", sample.image, sample.affine)
-
-
-def kits(root: Path, sample: Sample) -> None:
-    pair("dataset/case_00001/imaging.nii.gz", "dataset/case_00001/segmentation.nii.gz")(root, sample)
-    extra = root / "dataset/case_00001/instances/kidney_instance-1_annotation-1.nii.gz"
-    write_nifti(extra, sample.label, sample.affine)
-
-
-def acdc(root: Path, sample: Sample) -> None:
-    stem = "database/training/patient003/patient003_"
-    pair(f"{stem}frame01.nii.gz", f"{stem}frame01_gt.nii.gz")(root, sample)
-    write_nifti(root / f"{stem}4d.nii.gz", np.stack([sample.image] * 2, axis=-1), sample.affine)
-    (root / f"{stem}4d.nii.gz").with_name("Info.cfg").write_text("ED: 1\nES: 12\nGroup: DCM\n")
-
-
-def chaos(root: Path, sample: Sample) -> None:
-    write_dicom(root / "MR/1/T2SPIR/DICOM_anon", sample)
-    labels = root / "MR/1/T2SPIR/Ground"
-    labels.mkdir()
-    for k in range(sample.label.shape[2]):
-        grey = CHAOS_GREY[sample.label[:, :, k].T]
-        Image.fromarray(grey).save(labels / f"{slice_name(sample.label.shape[2], k)}.png")
+from tests.data.layouts import LAYOUTS, TO_TRANSUNET, Writer, btcv, papers_arrays, scaled_as_in_papers
+from tests.data.samples import made_sample, real_sample
 
 
 def read(item: dict, name: str) -> tuple[MetaTensor, np.ndarray]:
@@ -70,41 +27,6 @@ def read(item: dict, name: str) -> tuple[MetaTensor, np.ndarray]:
     form = FORMS[item["form"]]
     image = form.read_image(item)
     return image, form.read_reference(item, image, get_label_map(item.get("label_map", get_data_set(name).label_map)))
-
-
-# data set, what the volume shows, classes, the files, the case and its patient
-LAYOUTS = [
-    ("acdc", "acdc", 4, acdc, "database/training/patient003/patient003_frame01", "patient003"),
-    (
-        *("acdc", "acdc", 4, pair("imagesTr/patient003_ED.nii.gz", "labelsTr/patient003_ED.nii.gz")),
-        *("imagesTr/patient003_ED", "patient003"),
-    ),
-    ("synapse", "ct", 9, btcv, "Training/img/img0005", "img0005"),
-    (
-        *("synapse", "ct", 9),
-        pair(
-            "averaged-training-images/DET0000101_avg.nii.gz",
-            "averaged-training-labels/DET0000101_avg_seg.nii.gz",
-            TO_BTCV,
-        ),
-        *("averaged-training-images/DET0000101_avg", "DET0000101"),
-    ),
-    ("kits23", "ct", 4, kits, "dataset/case_00001/imaging", "case_00001"),
-    ("chaos_mr", "chaos_mr", 5, chaos, "MR/1/T2SPIR", "chaos_01"),
-    (
-        *("chaos_mr", "chaos_mr", 5, pair("imagesTr/chaos_01.nii.gz", "labelsTr/chaos_01.nii.gz")),
-        *("imagesTr/chaos_01", "chaos_01"),
-    ),
-    (
-        *("hippocampus", "hippocampus", 3),
-        pair("imagesTr/hippocampus_001.nii.gz", "labelsTr/hippocampus_001.nii.gz"),
-        *("imagesTr/hippocampus_001", "hippocampus_001"),
-    ),
-    (
-        *("amos", "amos", 16, pair("imagesVa/amos_0013.nii.gz", "labelsVa/amos_0013.nii.gz")),
-        *("imagesVa/amos_0013", "amos_0013"),
-    ),
-]
 
 
 @pytest.mark.parametrize("origin", ["made", "real"])
@@ -150,27 +72,11 @@ def flip_last(shape: tuple[int, ...], flip: bool) -> np.ndarray:
 @pytest.mark.parametrize("origin", ["made", "real"])
 @pytest.mark.parametrize("name", ["synapse", "acdc"])
 def test_the_papers_arrays_come_back(name: str, origin: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """Preprocessed by hand here as ARCHITECTURE describes: slices first, clipped and scaled, TransUNet's numbers."""
     classes, kind = (9, "ct") if name == "synapse" else (4, "acdc")
     real = origin == "real"
     sample = real_sample(request.getfixturevalue("test_data"), kind, classes) if real else made_sample(classes)
-    numbers = TO_TRANSUNET[sample.label] if name == "synapse" else sample.label
-    image = (np.clip(sample.image, -125, 275) + 125) / np.float32(400)
-    if name == "synapse":
-        slices, volume, key = tmp_path / "train_npz/case0005_slice{:03d}.npz", "test_vol_h5/case0001.npy.h5", "image"
-    else:
-        slices, volume, key = tmp_path / "train/case_001_sliceED_{}.npz", "test/case_002_volume_ED.npz", "img"
-    slices.parent.mkdir()
-    for k in range(image.shape[2]):
-        np.savez(str(slices).format(k), **{key: image[:, :, k], "label": numbers[:, :, k]})
-    path = tmp_path / volume
-    path.parent.mkdir()
-    arrays = {key: image.transpose(2, 0, 1), "label": numbers.transpose(2, 0, 1)}
-    if name == "synapse":
-        with h5py.File(path, "w") as file:
-            file.update(arrays)
-    else:
-        np.savez(path, **arrays)
+    write, image = papers_arrays(name), scaled_as_in_papers(sample)
+    write(tmp_path, sample)
 
     expected = image * np.float32(400) - np.float32(125) if name == "synapse" else image  # in HU, as in the original
     found = find_data_set(name, tmp_path)
@@ -228,7 +134,7 @@ def test_cases_of_arrays_are_dealt_out_by_the_split_of_the_patients(tmp_path: Pa
 def test_training_on_arrays_sees_the_slices_of_the_original(tmp_path: Path) -> None:
     sample = made_sample(9)._replace(affine=np.diag([-0.7, 0.7, 3.0, 1.0]))  # left, front, head: as BTCV has it
     btcv(tmp_path / "original", sample)
-    image = (np.clip(sample.image, -125, 275) + 125) / np.float32(400)
+    image = scaled_as_in_papers(sample)
     arrays = tmp_path / "arrays/train_npz"
     arrays.mkdir(parents=True)
     for k in range(image.shape[2]):
