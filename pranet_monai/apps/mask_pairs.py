@@ -82,11 +82,11 @@ def kind_of_masks(folder: str | Path) -> KindName:
 def named_masks(folder: str | Path, role: str, kind: KindName = "volume") -> dict[str, Item]:
     """All masks below a folder by the name of their case, ``sub/folder/name``.
 
-    Where images lie beside them, as in a data set as it was downloaded, only the images' references are masks.
+    Where images lie beside labels, as in a data set as it was downloaded, only the images' references are masks.
 
     Args:
         folder: to look in.
-        role: what the folder is, for messages.
+        role: what the folder is, "predictions" or "labels".
         kind: of the cases.
 
     Raises:
