@@ -93,7 +93,8 @@ def named_masks(folder: str | Path, role: str, kind: KindName = "volume") -> dic
         UsageError: when it isn't there, holds no mask, or two masks have the name of one case.
     """
     search = _search(folder, role)
-    items = _references_of_images(search, kind) or [item for form in forms_of(kind) for item in form.find_masks(search)]
+    items = _references_of_images(search, kind) if role == "labels" else []
+    items = items or [item for form in forms_of(kind) for item in form.find_masks(search)]
     return _by_name(items, "label", search, role, kind)
 
 
