@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import form_of
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = [
     "CASE",
@@ -51,6 +53,7 @@ class CaseDataset(Dataset):
         output_dir: where masks of this run go; needed for `resume`.
         resume: take over what an earlier run has finished.
         label_map: the classes of this run's masks, or their name; needed for `resume`: masks of others aren't its own.
+        weights: file of this run's weights; masks of others aren't its own, either.
 
     Raises:
         UsageError: when `resume` is set without `output_dir` or `label_map`.
@@ -63,6 +66,7 @@ class CaseDataset(Dataset):
         output_dir: str | Path | None = None,
         resume: bool = False,
         label_map: str | LabelMap | None = None,
+        weights: str | Path | None = None,
     ) -> None:
         super().__init__(data, transform)
         if resume and (output_dir is None or label_map is None):
@@ -72,6 +76,7 @@ class CaseDataset(Dataset):
         self.folder = None if output_dir is None else RunFolder(output_dir)
         self.label_map = None if label_map is None else get_label_map(label_map)
         self.resume = resume
+        self.weights = weights
 
     def _transform(self, index: int) -> Any:
         item = self.data[index]
@@ -87,11 +92,15 @@ class CaseDataset(Dataset):
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
             return {CASE: case, ERROR: reason_of(error)}
 
+    @cached_property
+    def _weights_sha256(self) -> str:
+        return "" if self.weights is None else file_sha256(self.weights)
+
     def _finished(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """What an earlier run has finished of a case."""
         if not self.resume or self.folder is None or self.label_map is None:
             return {}
-        mask = self.folder.finished_mask(item, form_of(item), self.label_map)
+        mask = self.folder.finished_mask(item, form_of(item), self.label_map, self._weights_sha256)
         if mask is None:
             return {}
         rows = self.folder.finished_rows(item)

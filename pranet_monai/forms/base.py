@@ -12,7 +12,9 @@ import numpy as np
 from monai.data import MetaTensor
 
 from pranet_monai.data.labels import LabelMap
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.search import Search
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["Form", "Frames", "Item", "KindName"]
 
@@ -124,9 +126,19 @@ class Form(ABC):
 
     # --- writing
 
+    def fingerprint(self, image: Path) -> str:
+        """SHA-256 of an image's file: another one is another image, whatever its name."""
+        return file_sha256(image)
+
     @abstractmethod
-    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap) -> None:
+    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap, made_by: Provenance) -> None:
         """Writes class numbers, turned back to the image's own grid, whole or not at all.
+
+        Args:
+            path: the file.
+            mask: class numbers with the metadata of the image.
+            label_map: names and colours of the classes.
+            made_by: goes into the file.
 
         Raises:
             ValueError: when the mask isn't on the grid of its image.
@@ -141,5 +153,5 @@ class Form(ABC):
         """Whether this program has written the file. What can't be read counts as a mask that was cut off."""
 
     @abstractmethod
-    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap) -> bool:
-        """Whether a mask is finished: ours, of these classes, readable to its last byte, and on the image's grid."""
+    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap, made_by: Provenance) -> bool:
+        """Whether a mask is finished: readable to its last byte, of these classes, image and weights."""

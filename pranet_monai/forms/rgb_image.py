@@ -16,6 +16,7 @@ from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Form, Frames, Item, KindName
 from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case, without_extension
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.search import Search
 from pranet_monai.storage.atomic import written_whole
 
@@ -24,6 +25,7 @@ __all__ = ["RGBImage", "read_rgb", "read_rgb_mask"]
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr")
 _OWN_MARK = ("Software", "pranet_monai")  # text chunk of the masks that this program writes
+_COMMENT = "Comment"  # text chunk of where a mask comes from
 
 
 class RGBImage(Form):
@@ -96,10 +98,11 @@ class RGBImage(Form):
         """See the base class: (1, H, W, 3), from the file, whose colours a preprocessing may have changed."""
         return read_rgb(str(image.meta[ImageMetaKey.FILENAME_OR_OBJ]))[None]
 
-    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap) -> None:
+    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap, made_by: Provenance) -> None:
         """See the base class: an 8-bit PNG, 0 and 255, of the image's size."""
         note = PngImagePlugin.PngInfo()
         note.add_text(*_OWN_MARK)
+        note.add_text(_COMMENT, made_by.text())
         with written_whole(path) as partial:
             Image.fromarray(mask[0].numpy(force=True).astype(np.uint8) * 255).save(partial, "PNG", pnginfo=note)
 
@@ -116,10 +119,12 @@ class RGBImage(Form):
         except OSError:
             return path.is_file()
 
-    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap) -> bool:
+    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap, made_by: Provenance) -> bool:
         """See the base class."""
         try:
-            return self.is_own_mask(mask) and _open(mask).size == Image.open(item["image"]).size
+            found = _open(mask)
+            same_size = found.size == Image.open(item["image"]).size
+            return same_size and Provenance.of_text(str(found.info.get(_COMMENT, ""))) == made_by
         except (BadCaseError, OSError):
             return False
 

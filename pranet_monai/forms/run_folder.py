@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.forms.base import Form, Item
 from pranet_monai.forms.grid import FRAMES, frame_count
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.storage.tables import read_csv
 
 __all__ = ["RunFolder"]
@@ -65,10 +66,20 @@ class RunFolder:
             return [case]
         return frame_names(case, np.asarray(volume.meta[FRAMES]).astype(int).tolist(), frame_count(volume))
 
-    def finished_mask(self, item: Item, form: Form, label_map: LabelMap) -> Path | None:
-        """The mask that an earlier run has finished for a case, or None."""
+    def finished_mask(self, item: Item, form: Form, label_map: LabelMap, weights: str = "") -> Path | None:
+        """The mask that an earlier run has finished for a case, or None.
+
+        Args:
+            item: of the case.
+            form: its form.
+            label_map: the mask must be of these classes,
+            weights: and of weights with this SHA-256.
+        """
         mask = self.mask(item["case"], form)
-        return mask if mask.is_file() and form.mask_is_whole(mask, item, label_map) else None
+        if not mask.is_file():
+            return None
+        made_by = Provenance(form.fingerprint(Path(item["image"])), weights)
+        return mask if form.mask_is_whole(mask, item, label_map, made_by) else None
 
     def finished_rows(self, item: Item) -> list[str]:
         """The rows that an earlier run has written for a case; none where its metrics would be missing."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.rgb_image import read_rgb
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["SliceFolder"]
 
@@ -66,6 +68,11 @@ class SliceFolder(VolumeForm):
             for image, labels in pairs
             if labels is not None
         ]
+
+    def fingerprint(self, image: Path) -> str:
+        """See the base class: of all its slices."""
+        hashes = [file_sha256(path) for path in sorted(image.glob("*.dcm"))]
+        return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def read_image(self, item: Item, frames: Frames = "all") -> MetaTensor:
         """See the base class."""

@@ -16,9 +16,12 @@ from pranet_monai.forms.base import Form, Item, KindName
 from pranet_monai.forms.files import check_gzip, is_nifti, open_nifti
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_same_grid, is_same_grid, original_affine
 from pranet_monai.forms.label_table import label_table_extension, read_label_table
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["VolumeForm", "mask_on_file_grid"]
+
+_COMMENT = 6  # the code of plain text among NIfTI's header extensions
 
 
 class VolumeForm(Form):
@@ -54,7 +57,7 @@ class VolumeForm(Form):
         array = image.numpy(force=True)
         return np.stack([nib.orientations.apply_orientation(frame, turn) for frame in array])
 
-    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap) -> None:
+    def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap, made_by: Provenance) -> None:
         """See the base class.
 
         A 2D image gets a 2D mask, a 4D cine a 4D one (frames that weren't asked for stay 0). The header is that of the
@@ -65,6 +68,7 @@ class VolumeForm(Form):
         image.header.set_data_dtype(np.uint8)
         image.header.set_intent("label")
         image.header.extensions.append(label_table_extension(label_map.labels, label_map.colors))
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", made_by.text().encode()))
         with written_whole(path) as partial:
             nib.save(image, partial)
 
@@ -85,13 +89,14 @@ class VolumeForm(Form):
         except (nib.filebasedimages.ImageFileError, OSError, EOFError):
             return path.is_file()
 
-    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap) -> bool:
-        """See the base class."""
+    def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap, made_by: Provenance) -> bool:
+        """See the base class; its grid must be the image's, too, whose header may have been repaired since."""
         classes = {number: name for number, name in label_map.labels.items() if number}
         try:
             check_gzip(mask)
             found = open_nifti(mask)
-            return read_label_table(found) == classes and self._is_on_grid(found, item)
+            same = read_label_table(found) == classes and _provenance(found) == made_by
+            return same and self._is_on_grid(found, item)
         except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
             return False
 
@@ -127,6 +132,12 @@ def mask_on_file_grid(mask: MetaTensor) -> np.ndarray:
     whole = np.zeros(shape, dtype=array.dtype)
     whole[..., np.asarray(mask.meta[FRAMES]).astype(int)] = np.moveaxis(array, 0, -1)
     return whole
+
+
+def _provenance(mask: nib.Nifti1Image) -> Provenance | None:
+    texts = [extension.content for extension in mask.header.extensions if extension.get_code() == _COMMENT]
+    found = [Provenance.of_text(text.decode(errors="replace").rstrip("\0 ")) for text in texts]
+    return next((made_by for made_by in found if made_by is not None), None)
 
 
 def _nifti(array: np.ndarray, mask: MetaTensor) -> nib.Nifti1Image:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from monai.utils import ImageMetaKey
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import Form, form_of
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["PROBABILITIES", "THRESHOLD", "AsLabelsd", "SaveMaskd", "SaveProbabilitiesd"]
 
@@ -83,6 +86,7 @@ class SaveMaskd(SaveImaged):
         keys: keys of the masks: class numbers (1 or frames, H, W, D) or (1, H, W), with the metadata of ``LoadCased``.
         output_dir: of the run, see :class:`~pranet_monai.forms.run_folder.RunFolder`.
         label_map: names and colours of the classes, or their name.
+        weights: file of the network's weights; its hash goes into the masks, so that a later run knows its own.
         allow_missing_keys: don't fail where a key isn't there.
 
     Raises:
@@ -96,11 +100,13 @@ class SaveMaskd(SaveImaged):
         keys: KeysCollection,
         output_dir: str | Path,
         label_map: str | LabelMap,
+        weights: str | Path | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, output_dir=output_dir, print_log=False, allow_missing_keys=allow_missing_keys)
         self.folder = RunFolder(output_dir)
         self.label_map = get_label_map(label_map)
+        self.weights = weights
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Writes the mask of every key; the data stays as it is."""
@@ -113,8 +119,12 @@ class SaveMaskd(SaveImaged):
                 raise BadCaseError(
                     f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"
                 )
-            form.write_mask(path, d[key], self.label_map)
+            form.write_mask(path, d[key], self.label_map, Provenance(form.fingerprint(source), self._weights_sha256))
         return d
+
+    @cached_property
+    def _weights_sha256(self) -> str:
+        return "" if self.weights is None else file_sha256(self.weights)
 
 
 class SaveProbabilitiesd(SaveImaged):

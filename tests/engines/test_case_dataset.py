@@ -14,7 +14,9 @@ from pranet_monai.data.labels import LabelMap
 from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader, reason_of
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import FORMS
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.tables import write_csv
 from pranet_monai.transforms.load import LoadCased
 from pranet_monai.transforms.save import SaveMaskd
@@ -36,7 +38,7 @@ def save_mask_of(image: str, case: str, out: Path) -> Path:
 
 
 def mask_is_whole(mask: str | Path, image: str | Path) -> bool:
-    return VOLUME.mask_is_whole(Path(mask), {"image": str(image)}, ORGAN)
+    return VOLUME.mask_is_whole(Path(mask), {"image": str(image)}, ORGAN, Provenance(file_sha256(image)))
 
 
 def test_good_bad_and_broken_cases_come_out_in_order(tmp_path: Path) -> None:
@@ -113,11 +115,14 @@ def test_somebody_elses_mask_is_not_whole(tmp_path: Path) -> None:
     image = save(tmp_path / "x.nii.gz")
     mask = save_mask_of(image, "y", tmp_path / "out")
     other = LabelMap("other", {0: "background", 1: "another_organ"}, {0: (0, 0, 0), 1: (9, 9, 9)})
-    assert VOLUME.mask_is_whole(mask, {"image": image}, ORGAN)
-    assert not VOLUME.mask_is_whole(mask, {"image": image}, other), "of other classes"
+    made_by = Provenance(file_sha256(image))
+    assert VOLUME.mask_is_whole(mask, {"image": image}, ORGAN, made_by)
+    assert not VOLUME.mask_is_whole(mask, {"image": image}, other, made_by), "of other classes"
+    assert not VOLUME.mask_is_whole(mask, {"image": image}, ORGAN, Provenance(made_by.image, "abc")), "of other weights"
+    assert not VOLUME.mask_is_whole(mask, {"image": image}, ORGAN, Provenance("abc")), "of another image"
     moved = nib.Nifti1Image(np.zeros((20, 20, 5), np.int16), np.diag([1.5, 1.5, 6, 1]))
     nib.save(moved, tmp_path / "moved.nii.gz")
-    assert not VOLUME.mask_is_whole(mask, {"image": str(tmp_path / "moved.nii.gz")}, ORGAN), "of another place"
+    assert not VOLUME.mask_is_whole(mask, {"image": str(tmp_path / "moved.nii.gz")}, ORGAN, made_by), "of another place"
     assert not mask_is_whole(save(tmp_path / "x_seg.nii.gz"), image)
     assert not mask_is_whole(tmp_path / "nothing.nii.gz", image)
     (tmp_path / "broken.nii").write_text("no image")

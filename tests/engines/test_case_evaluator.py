@@ -48,19 +48,21 @@ def mask_path(out: Path, case: str) -> Path:
     return RunFolder(out).mask(case, FORMS["volume_file"])
 
 
-def evaluator(data: Path, out: Path, resume: bool = False, quiet: bool = True) -> tuple[CaseEvaluator, RunReport]:
+def evaluator(
+    data: Path, out: Path, resume: bool = False, quiet: bool = True, weights: Path | None = None
+) -> tuple[CaseEvaluator, RunReport]:
     cases = find_cases(data, labels="optional", output_dir=out)
     preprocessing = Compose([LoadCased("image"), Orientationd("image", "RAS", labels=None)])
     postprocessing = Compose(
         [
             Invertd("pred", transform=preprocessing, orig_keys="image"),
-            SaveMaskd("pred", out, ACDC),
+            SaveMaskd("pred", out, ACDC, weights),
         ]
     )
     report = RunReport(out, ACDC, resume=resume, previews=False)
     engine = CaseEvaluator(
         device="cpu",
-        val_data_loader=CaseLoader(CaseDataset(cases, preprocessing, out, resume, ACDC)),
+        val_data_loader=CaseLoader(CaseDataset(cases, preprocessing, out, resume, ACDC, weights)),
         network=torch.nn.Identity(),
         inferer=Threshold(),
         postprocessing=postprocessing,
@@ -233,6 +235,23 @@ def test_resume_forgets_no_label(tmp_path: Path) -> None:
         rows[rows.case != "c"].to_csv(out / "report" / f"{table}.csv", index=False)
     assert run(tmp_path, out, resume=True).status.to_dict() == {"a": "skipped", "b": "failed", "c": "ok"}
     assert set(pd.read_csv(out / "report" / "metrics.csv").case) == {"a", "c"}
+
+
+def test_resume_trusts_only_masks_of_this_image_and_these_weights(tmp_path: Path) -> None:
+    """Another content, another affine, other weights: each is made again, whatever is there."""
+    out, weights = tmp_path / "out", tmp_path / "model.pt"
+    weights.write_bytes(b"first")
+    for name in "abc":
+        save(tmp_path / f"{name}.nii.gz")
+    run(tmp_path, out, weights=weights)
+    save(tmp_path / "a.nii.gz", np.ones((6, 7, 5)))
+    save(tmp_path / "b.nii.gz", affine=np.diag([-1.5, -1.5, 6, 1]))
+    table = run(tmp_path, out, resume=True, weights=weights)
+    assert table.status.to_dict() == {"a": "ok", "b": "ok", "c": "skipped"}
+    assert table.voxels_right_ventricle["a"] == 210
+    weights.write_bytes(b"second")
+    assert set(run(tmp_path, out, resume=True, weights=weights).status) == {"ok"}
+    assert set(run(tmp_path, out, resume=True, weights=weights).status) == {"skipped"}
 
 
 class Broken(Inferer):

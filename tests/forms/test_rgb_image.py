@@ -12,7 +12,9 @@ from PIL import Image
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import FORMS
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.rgb_image import read_rgb, read_rgb_mask
+from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.transforms.load import LoadCased
 from pranet_monai.transforms.save import AsLabelsd, SaveMaskd
 
@@ -104,7 +106,8 @@ def test_masks_in_every_habit(tmp_path: Path, image: Image.Image) -> None:
 
 
 def mask_is_whole(mask: Path, source: Path) -> bool:
-    return FORMS["rgb_image"].mask_is_whole(mask, {"image": str(source)}, POLYP)
+    made_by = Provenance(file_sha256(source))
+    return FORMS["rgb_image"].mask_is_whole(mask, {"image": str(source)}, POLYP, made_by)
 
 
 def _saved(folder: Path, source: Path, probability: np.ndarray) -> Path:

@@ -16,6 +16,8 @@ from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.label_table import read_label_table
+from pranet_monai.forms.provenance import Provenance
+from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.transforms.load import LoadCased
 from pranet_monai.transforms.save import AsLabelsd, SaveMaskd, SaveProbabilitiesd
 
@@ -99,8 +101,10 @@ def test_label_names_travel_in_the_header(tmp_path: Path) -> None:
     write_image(tmp_path / "x.nii.gz")
     mask = nib.load(save_mask(tmp_path / "x.nii.gz", tmp_path / "out"))
     assert read_label_table(mask) == {1: "right_ventricle", 2: "myocardium & <scar>"}
-    (extension,) = mask.header.extensions
-    assert extension.get_code() == 0
+    extension, comment = mask.header.extensions
+    assert (extension.get_code(), comment.get_code()) == (0, 6)
+    made_by = Provenance.of_text(comment.content.decode().rstrip("\0"))
+    assert made_by == Provenance(file_sha256(tmp_path / "x.nii.gz"), "")
     assert b'Key="1" Red="0.0000" Green="0.4471" Blue="0.6980"' in extension.content
     assert read_label_table(nib.load(tmp_path / "x.nii.gz")) == {}
 
