@@ -43,6 +43,7 @@ ALLOWED["bundle_store"] = {"storage"}
 ALLOWED["apps"] = set(ALLOWED)
 # read whenever somebody asks for help: tests/test_main.py holds that they load nothing heavy
 ALLOWED["commands"] = {"bundle_store"}
+ALLOWED[""] = {"apps"}  # when Segmenter is asked for
 ALLOWED["__main__"] = {"apps", "commands"}
 
 

@@ -79,6 +79,14 @@ def test_help_loads_nothing_heavy() -> None:
     assert printed == f"{len(COMMANDS) + 2} []\n"
 
 
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "pranet_monai", "info", "bundles"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == "" and process.wait() == 0
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pranet_monai.__main__ import COMMANDS, main
+from pranet_monai.data.phantom import write_phantom
 
 from .bundles.conftest import BUNDLES, ROOT, read_json
 
@@ -27,12 +29,18 @@ def block(marker: str) -> str:
 
 
 @pytest.mark.parametrize("name", re.findall(r"<!-- example: (\w+) -->", README))
-def test_example_runs(name: str) -> None:
+def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if name == "segmenter":
+        write_phantom(tmp_path / "sample", 1)
     names: dict = {}
     exec(compile(block(f"example: {name}"), f"README.md ({name})", "exec"), names)
     if name == "plug":
         assert names["loss"].ndim == 0
         names["loss"].backward()
+    if name == "segmenter":
+        assert set(np.unique(names["result"].mask)) == {0, *names["result"].labels}
+        assert (tmp_path / "mask.nii.gz").is_file()
     if name == "network":
         assert names["logits"].shape == (1, 4, 224, 224)
 

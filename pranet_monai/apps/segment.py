@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pranet_monai.apps.overrides import parsed
-from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, run_workflow
+from pranet_monai.apps.workflow import MIRRORED, as_path, device_of, is_one_of_several, run_workflow
 from pranet_monai.bundle_store import all_bundles, find_bundle
 from pranet_monai.errors import UsageError
 
-__all__ = ["MIRRORED", "run", "segment"]
-
-MIRRORED = [[0], [1], [0, 1]]
-"""The inferer's ``tta`` for every mirroring of a slice."""
+__all__ = ["run", "segment"]
 
 
 def segment(

@@ -18,9 +18,12 @@ from monai.bundle import ConfigWorkflow
 from pranet_monai.apps.bundle_run import own_command
 from pranet_monai.apps.overrides import check_ids
 from pranet_monai.bundle_store import Bundle
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import UsageError, unwrapped
 
-__all__ = ["as_path", "device_of", "is_one_of_several", "run_workflow"]
+__all__ = ["MIRRORED", "as_path", "device_of", "is_one_of_several", "run_workflow"]
+
+MIRRORED = [[0], [1], [0, 1]]
+"""The inferer's ``tta`` for every mirroring of a slice."""
 
 _TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin")
 
@@ -52,7 +55,7 @@ def run_workflow(
     files = [str(bundle.config(name)) for name in configs]
     check_ids({id: id for id in overrides}, files)
     try:
-        with own_command(), _less_talk():
+        with own_command(), _less_talk(), unwrapped():
             workflow = ConfigWorkflow(
                 config_file=files,
                 workflow_type=workflow_type,
@@ -65,10 +68,6 @@ def run_workflow(
             workflow.finalize()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception as error:
-        if said := _usage_error_in(error):  # MONAI wraps what its components raise
-            raise said from error
-        raise
     return 0
 
 
@@ -115,10 +114,3 @@ def _less_talk() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
-
-
-def _usage_error_in(error: BaseException) -> UsageError | None:
-    link: BaseException | None = error
-    while link is not None and not isinstance(link, UsageError):
-        link = link.__cause__ or link.__context__
-    return link

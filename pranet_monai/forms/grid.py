@@ -18,6 +18,7 @@ __all__ = [
     "FRAMES",
     "ORIGINAL_SHAPE",
     "check_same_grid",
+    "checked_affine",
     "corner_shift_mm",
     "finite_voxels",
     "frame_count",
@@ -74,6 +75,30 @@ def finite_voxels(path: str, voxels: torch.Tensor) -> torch.Tensor:
             "fix: replace them by the background's value and save the file again"
         )
     return array
+
+
+def checked_affine(path: str, matrix: np.ndarray) -> np.ndarray:
+    """A voxel-to-RAS matrix, 4 x 4 float64.
+
+    Args:
+        path: of the file, for messages.
+        matrix: (n + 1, n + 1) for n = 1 to 3 spatial axes.
+
+    Raises:
+        BadCaseError: when it can't be inverted.
+    """
+    affine = np.eye(4)
+    rank = matrix.shape[0] - 1
+    if matrix.ndim == 2 and 1 <= rank <= 3 and matrix.shape[1] == rank + 1:
+        affine[:rank, :rank], affine[:rank, 3] = matrix[:rank, :rank], matrix[:rank, rank]
+    else:
+        affine[0, 0] = np.nan
+    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
+        raise BadCaseError(
+            f"{path}: found an affine that gives voxels no place in space: {matrix.round(6).tolist()}; allowed: three "
+            "independent axes in mm; fix: repair the header's sform or qform, or export the file again"
+        )
+    return affine
 
 
 def original_affine(volume: MetaTensor) -> np.ndarray:

@@ -27,7 +27,7 @@ from pranet_monai.forms.files import (
     unreadable_is_a_bad_case,
     without_extension,
 )
-from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, finite_voxels, is_same_grid, volume_tensor
+from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, checked_affine, finite_voxels, is_same_grid, volume_tensor
 from pranet_monai.forms.label_table import read_label_table
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm
@@ -170,7 +170,8 @@ def read_volume(path: str | Path, frames: Frames = "all") -> MetaTensor:
     ):
         image: Any = _reader()(path)
     _check_shape(path, tuple(image.shape))
-    affine = _checked_affine(path, image)
+    matrix = np.asarray(image.meta.get(MetaKeys.ORIGINAL_AFFINE, image.affine), dtype=np.float64)
+    affine = checked_affine(path, matrix)
     array = finite_voxels(path, image.as_tensor())
     meta = {**image.meta, ORIGINAL_SHAPE: np.asarray(array.shape)}
     if array.ndim == 4:
@@ -209,20 +210,6 @@ def _check_shape(path: str, shape: tuple[int, ...]) -> None:
             f"{path}: found an array of {len(shape)} dimensions, shape {shape}; allowed: 2 (one slice), 3 (a volume), "
             "in NIfTI also 4 (a cine, time last); fix: split it into volumes"
         )
-
-
-def _checked_affine(path: str, image: MetaTensor) -> np.ndarray:
-    """The file's own voxel-to-RAS matrix, 4 x 4 float64."""
-    found = np.asarray(image.meta.get(MetaKeys.ORIGINAL_AFFINE, image.affine), dtype=np.float64)
-    affine = np.eye(4)
-    rank = found.shape[0] - 1
-    affine[:rank, :rank], affine[:rank, 3] = found[:rank, :rank], found[:rank, rank]
-    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
-        raise BadCaseError(
-            f"{path}: found an affine that gives voxels no place in space: {affine.round(6).tolist()}; allowed: three "
-            "independent axes in mm; fix: repair the header's sform or qform, or export the file again"
-        )
-    return affine
 
 
 def _chosen_frames(path: str, frames: Frames, count: int) -> list[int]:

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle as a Python object: loaded once, it segments many volumes or images, to the voxel as the command does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+from monai.transforms import Compose, SaveImaged
+from monai.utils import CommonKeys
+
+from pranet_monai.apps.overrides import check_ids
+from pranet_monai.apps.workflow import MIRRORED, device_of
+from pranet_monai.bundle_store import find_bundle
+from pranet_monai.data.cases import find_cases
+from pranet_monai.data.labels import LabelMap
+from pranet_monai.engines.case_dataset import CASE
+from pranet_monai.engines.case_runner import CaseRunner
+from pranet_monai.errors import UsageError, unwrapped
+from pranet_monai.forms import FORMS
+from pranet_monai.forms.grid import original_affine
+from pranet_monai.forms.memory import image_in_memory, volume_in_memory
+from pranet_monai.forms.volume_form import mask_on_file_grid
+from pranet_monai.transforms.load import LoadCased
+
+__all__ = ["Segmentation", "Segmenter"]
+
+# kind → the form whose files a mask is saved as
+_SAVED_AS = {"volume": FORMS["volume_file"], "image": FORMS["rgb_image"]}
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A mask on the grid of what was segmented.
+
+    Attributes:
+        tensor: class numbers, uint8, as MONAI has them: (1 or frames, H, W, D), or (1, H, W) of an image.
+        label_map: the classes.
+        kind: "volume" or "image".
+    """
+
+    tensor: MetaTensor
+    label_map: LabelMap
+    kind: str
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Class numbers, uint8, as the input's file has its voxels: (H, W), (H, W, D) or (H, W, D, T)."""
+        array = self.tensor.numpy(force=True)[0] if self.kind == "image" else mask_on_file_grid(self.tensor)
+        return array.astype(np.uint8, copy=False)
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Class number → name, without the background."""
+        return _foreground(self.label_map)
+
+    @property
+    def affine(self) -> np.ndarray | None:
+        """Voxel to RAS mm, 4 x 4, of the input; None for an image."""
+        return None if self.kind == "image" else original_affine(self.tensor)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the file that ``pranet-monai segment`` would, with names and colours of the classes, whole or not.
+
+        Args:
+            path: ends in ``.nii.gz`` or ``.nii``, of an image's mask in ``.png``; its folder is made if need be.
+
+        Raises:
+            UsageError: it ends otherwise.
+        """
+        target = Path(path).expanduser()
+        endings = (".png",) if self.kind == "image" else (".nii.gz", ".nii")
+        if not target.name.lower().endswith(endings):
+            raise UsageError(f"{target}: found another kind of file; allowed for this mask: {', '.join(endings)}")
+        _SAVED_AS[self.kind].write_mask(target, self.tensor, self.label_map)
+        return target
+
+
+class Segmenter:
+    """Loads a bundle once and segments whatever it is called with.
+
+    Args:
+        bundle: name, folder or packed zip, see :func:`~pranet_monai.bundle_store.find_bundle`.
+        device: see ``torch.device``; default: the GPU where there is one.
+        tta: average over mirrored passes.
+        amp: half precision.
+        overrides: further changes of the bundle's ``inference.json``, ``id#part`` → value.
+
+    Raises:
+        UsageError: there is no such bundle or device, it has no weights, or an override isn't in its config.
+
+    Attributes:
+        labels: class number → name, without the background.
+        kind: of what it segments, "volume" or "image".
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path,
+        device: str | None = None,
+        *,
+        tta: bool = False,
+        amp: bool = False,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        found = find_bundle(bundle)
+        options: dict[str, Any] = {"bundle_root": str(found.folder), "amp": amp, **device_of(device)}
+        options |= {"inferer#tta": MIRRORED} if tta else {}
+        changes = dict(overrides or {})
+        check_ids({id: id for id in changes}, [found.config("inference")], "overrides: ")
+        parser = ConfigParser()
+        parser.read_config(found.config("inference"))
+        parser.update({**options, **changes})
+        with unwrapped():
+            self._load(parser)
+
+    def _load(self, config: ConfigParser) -> None:
+        """Makes the parts of the config that a case goes through, and loads the weights."""
+        get = config.get_parsed_content
+        self.label_map: LabelMap = get("label_map")
+        self.labels = _foreground(self.label_map)
+        self.kind: str = get("cases#kind")
+        self._data_set: str | None = get("cases#data_set")
+        get("checkpointloader")()
+        self._preprocessing: Compose = get("preprocessing")
+        # as MONAI Label does: whoever called gets the mask, and saves it or doesn't
+        steps = [step for step in get("postprocessing").transforms if not isinstance(step, SaveImaged)]
+        self._runner = CaseRunner(get("network"), None, get("inferer"), Compose(steps), get("device"))
+
+    def __call__(
+        self, source: str | Path | np.ndarray | torch.Tensor, affine: np.ndarray | torch.Tensor | None = None
+    ) -> Segmentation:
+        """Segments one case.
+
+        Args:
+            source: a file of any form that ``pranet-monai segment`` reads. Or an array as its file would hold it,
+                (H, W), (H, W, D) or (H, W, D, T), an image (H, W, 3) in 0 to 255; or a MetaTensor as MONAI's transforms
+                have it, (C, H, W, D) or (3, H, W).
+            affine: of an array, voxel to RAS mm, 4 x 4; a MetaTensor has its own, an image none.
+
+        Returns:
+            The mask on the grid of the source.
+
+        Raises:
+            BadCaseError: when the case can't be read whole, or holds what no case may.
+            UsageError: when a file isn't there, or a folder holds several cases.
+        """
+        with unwrapped():
+            if isinstance(source, (str, Path)):
+                item = self._preprocessing(self._item(source))
+            else:
+                item = self._preprocessing(self._in_memory(source, affine), start=1)  # the first is the loader
+            tensor = self._runner.segment(item)[CommonKeys.PRED]
+        return Segmentation(tensor, self.label_map, self.kind)
+
+    def _item(self, path: str | Path) -> dict[str, Any]:
+        cases = find_cases(path, kind=self.kind, data_set=self._data_set)  # type: ignore[arg-type]
+        if len(cases) != 1 or "error" in cases[0]:
+            raise UsageError(
+                f"{path}: found {len(cases)} cases; allowed: one; fix: name a file, or use pranet-monai segment"
+            )
+        return cases[0]
+
+    def _in_memory(self, source: Any, affine: Any) -> dict[str, Any]:
+        first = self._preprocessing.transforms[0]
+        if not isinstance(first, LoadCased):
+            raise UsageError(f"this bundle's preprocessing begins with {type(first).__name__}: give a file, no array")
+        image = volume_in_memory(source, affine) if self.kind == "volume" else image_in_memory(source)
+        return {CASE: str(image.meta["filename_or_obj"]), "form": _SAVED_AS[self.kind].name, CommonKeys.IMAGE: image}
+
+
+def _foreground(label_map: LabelMap) -> dict[int, str]:
+    return {number: name for number, name in label_map.labels.items() if number}
