@@ -36,7 +36,7 @@ from scipy.ndimage import zoom
 from torch import nn
 from tqdm import tqdm
 
-from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.inferers import SliceVolumeInferer, ToSize
 from pranet_monai.networks.nets import EMCADNet
 
 SIZE = 224
@@ -61,7 +61,8 @@ def papers_loop(volume: np.ndarray, network: nn.Module, device: str, batch: int)
 
 
 def slice_volume_inferer(volume: np.ndarray, network: nn.Module, device: str, batch: int) -> np.ndarray:
-    infer = SliceVolumeInferer((SIZE, SIZE), resize="cubic", sw_batch_size=batch, channels_last=True, sw_device=device)
+    protocol = ToSize((SIZE, SIZE), "cubic")
+    infer = SliceVolumeInferer(resampling=protocol, sw_batch_size=batch, channels_last=True, sw_device=device)
     return infer(MetaTensor(torch.from_numpy(volume)[None, None]), network)[0, 0].numpy()
 
 

@@ -22,6 +22,7 @@ NETWORK_PARTS = {"networks.blocks", "networks.backbones", "networks.decoders", "
 # layer -> the layers it may import from, beside itself and the error kinds
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "geometry": set(),
     "storage": set(),
     "networks.table": set(),
     "networks.blocks": set(),
@@ -30,13 +31,13 @@ ALLOWED: dict[str, set[str]] = {
     "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders", "networks.table"},
     "networks": NETWORK_PARTS,
     "losses": set(),
-    "inferers": {"transforms"},
+    "inferers": {"geometry", "transforms"},
     "data.labels": set(),
     "forms": {"data.labels", "storage"},
-    "transforms": {"data.labels", "forms", "storage"},
+    "transforms": {"data.labels", "forms", "geometry", "storage"},
     "data": {"data.labels", "forms", "storage", "transforms"},
     "metrics": {"data.labels"},
-    "reports": {"data.labels", "forms", "metrics", "storage"},
+    "reports": {"data.labels", "forms", "geometry", "metrics", "storage"},
     "engines": {"data", "data.labels", "forms", "inferers", "losses", "metrics", "reports", "storage", "transforms"},
 }
 ALLOWED["bundle_store"] = {"storage"}

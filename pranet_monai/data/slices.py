@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from pranet_monai.errors import UsageError
-from pranet_monai.transforms.slicing import neighbours
+from pranet_monai.transforms.slicing import SliceStack
 
 __all__ = ["SliceDataset"]
 
@@ -59,20 +59,20 @@ class SliceDataset(Dataset):
         self.slice_transform = slice_transform
         self.seed = seed
         self.epoch = 0
-        self.image_key = image_key
-        self._slices: list[dict[str, Tensor]] = []
-        self._seen: list[list[int]] = []  # which of them each sees
+        self._stacks: list[dict[str, SliceStack]] = []
+        self._slices: list[tuple[int, int]] = []  # volume, slice
+        adjacent = {key: adjacent_slices if key == image_key else 0 for key in keys}
         for item in tqdm(data, desc="loading volumes", disable=not progress, file=sys.stderr):
-            stack = _cut(item, transform(item), keys, axis + 1)
-            self._seen += (neighbours(adjacent_slices, len(stack)) + len(self._slices)).tolist()
-            self._slices += stack
+            stacks = _stacks(item, transform(item), adjacent, axis + 1)
+            self._slices += [(len(self._stacks), number) for number in range(len(next(iter(stacks.values()))))]
+            self._stacks.append(stacks)
 
     def __len__(self) -> int:
         return len(self._slices)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        item = dict(self._slices[index])
-        item[self.image_key] = torch.cat([self._slices[number][self.image_key] for number in self._seen[index]])
+        volume, number = self._slices[index]
+        item = {key: stack.cut([number])[0] for key, stack in self._stacks[volume].items()}
         if self.slice_transform is None:
             return item
         if isinstance(self.slice_transform, Randomizable):
@@ -85,12 +85,15 @@ class SliceDataset(Dataset):
         self.epoch = epoch
 
 
-def _cut(item: Mapping[str, Any], volumes: Mapping[str, Any], keys: Sequence[str], dim: int) -> list[dict[str, Tensor]]:
-    tensors = {key: torch.as_tensor(volumes[key]).as_subclass(Tensor) for key in keys}
+def _stacks(
+    item: Mapping[str, Any], volumes: Mapping[str, Any], adjacent_slices: Mapping[str, int], dim: int
+) -> dict[str, SliceStack]:
+    tensors = {key: torch.as_tensor(volumes[key]).as_subclass(Tensor) for key in adjacent_slices}
     shapes = {key: tuple(tensor.shape[1:]) for key, tensor in tensors.items()}
     if len(set(shapes.values())) > 1:
         raise UsageError(
             f"{item}: shapes of one case differ ({shapes}), must be equal: check that the files belong together."
         )
-    columns = [tensor.unbind(dim) for tensor in tensors.values()]
-    return [dict(zip(tensors, (part.contiguous() for part in parts))) for parts in zip(*columns)]
+    # slices first, each in one piece of the memory: they are read again and again
+    stacked = {key: tensor.movedim(dim, 1).contiguous()[None] for key, tensor in tensors.items()}
+    return {key: SliceStack(volume, 0, adjacent_slices=adjacent_slices[key]) for key, volume in stacked.items()}

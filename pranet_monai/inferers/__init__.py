@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a network on 2D slices to labels of whole volumes."""
 
+from pranet_monai.inferers.resampling import Resampling, ToPixdim, ToSize
 from pranet_monai.inferers.slice_volume import SliceVolumeInferer
 
-__all__ = ["SliceVolumeInferer"]
+__all__ = ["Resampling", "SliceVolumeInferer", "ToPixdim", "ToSize"]

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
+from pranet_monai.geometry import plane_axis
+
 __all__ = ["View", "voxel_sizes"]
 
 # Where rows, columns and slices lead, by the direction that the slices are stacked along: the patient's right (or
 # front, on a sagittal slice) is on the viewer's left, the front (or the head) is up, as on a radiology screen.
 PLANES = {0: ("I", "P", "L"), 1: ("I", "L", "P"), 2: ("P", "L", "I")}
 OPPOSITE = dict(zip("RLAPSI", "LRPAIS", strict=True))
-THICK_SLICE = 2.0  # an axis this many times coarser than the middle one is the one that the scanner sliced along
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class View:
         matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) if affine is None else np.asarray(affine, dtype=float)
         stored = io_orientation(matrix)
         spacing = voxel_sizes(matrix)
-        sliced = _slice_axis(shape, spacing, stored)
-        codes = PLANES[int(stored[sliced, 0])]
+        codes = PLANES[int(stored[plane_axis(shape, matrix), 0])]
         reorder = ornt_transform(stored, axcodes2ornt(codes))
         rows, columns, slices = (spacing[axis] for axis in np.argsort(reorder[:, 0]))
         top, left = ("", "") if is_image else (OPPOSITE[codes[0]], OPPOSITE[codes[1]])
@@ -67,13 +67,3 @@ def voxel_sizes(affine: np.ndarray) -> tuple[float, float, float]:
     """Distance in mm between neighbouring voxels along each array axis, oblique affines included."""
     x, y, z = np.linalg.norm(np.asarray(affine, dtype=float)[:3, :3], axis=0)
     return float(x), float(y), float(z)
-
-
-def _slice_axis(shape: tuple[int, ...], spacing: tuple[float, ...], stored: np.ndarray) -> int:
-    """Axis of a single slice; else the thick-slice axis; else the one nearest to head–feet."""
-    if 1 in shape[:3]:
-        return shape.index(1)
-    coarsest = int(np.argmax(spacing))
-    if spacing[coarsest] >= THICK_SLICE * float(np.median(spacing)):
-        return coarsest
-    return int(np.flatnonzero(stored[:, 0] == 2)[0])

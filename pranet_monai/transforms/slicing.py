@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,20 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Orientation
-from nibabel.orientations import aff2axcodes, io_orientation
+from nibabel.orientations import aff2axcodes
 from torch import Tensor
 
 from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.geometry import plane_axis
 
 __all__ = [
-    "ANATOMICAL_AXES",
-    "THROUGH_PLANE",
     "SliceAxisLastd",
-    "as_slices",
-    "in_plane_spacing",
+    "SliceStack",
     "neighbours",
     "slicing_axis",
 ]
 
-ANATOMICAL_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the world axis (R, A, S) that is normal to it
-THROUGH_PLANE = "through_plane"
 _SPACING_TOLERANCE = 1e-3  # relative; headers store spacings as float32
-_STACK_RATIO = 1.5  # slices this much further apart than pixels are a stack
 
 
 def slicing_axis(inputs: Tensor, axis: str | int) -> int:
@@ -38,8 +33,8 @@ def slicing_axis(inputs: Tensor, axis: str | int) -> int:
     Args:
         inputs: ``(B, C, H, W, D)``, or ``(B, C, H, W)``, to which an axis 2 of one slice is to be added.
         axis: ``"axial"``, ``"coronal"``, ``"sagittal"``; ``"through_plane"``, the axis along which a stack was
-            acquired (its only slice, or the clearly coarsest spacing; axial where neither tells), right for oblique
-            stacks such as short-axis views; or the axis itself as a number.
+            acquired, right for oblique stacks such as short-axis views (see :func:`pranet_monai.geometry.plane_axis`);
+            or the axis itself as a number.
 
     Raises:
         BadCaseError: the volumes of the batch are oriented differently, or their affine is unusable.
@@ -48,36 +43,10 @@ def slicing_axis(inputs: Tensor, axis: str | int) -> int:
         return 2
     if not isinstance(axis, str):
         return axis
-    found = {_axis_of(matrix, inputs.shape[2:], axis) for matrix in _affines(inputs)}
+    found = {plane_axis(inputs.shape[2:], affine, axis) for affine in _affines(inputs)}
     if len(found) > 1:
         raise BadCaseError(f"the {axis} axis differs inside the batch (axes {sorted(found)}): orient the volumes first")
     return found.pop()
-
-
-def _axis_of(affine: np.ndarray, shape: torch.Size, axis: str) -> int:
-    if axis == THROUGH_PLANE:
-        single = np.flatnonzero(np.array(shape) == 1)
-        spacings = np.linalg.norm(affine[:3, :3], axis=0)
-        order = np.argsort(spacings)
-        if len(single) == 1:
-            return int(single[0])
-        if spacings[order[2]] >= _STACK_RATIO * spacings[order[1]]:
-            return int(order[2])
-        axis = "axial"
-    return int(np.flatnonzero(io_orientation(affine)[:, 0] == ANATOMICAL_AXES[axis])[0])
-
-
-def in_plane_spacing(inputs: Tensor, axis: int) -> tuple[float, float]:
-    """Distance in mm between the rows and between the columns of slices cut along ``axis``.
-
-    Raises:
-        BadCaseError: the volumes of the batch differ, or their affine is unusable.
-    """
-    spacings = np.delete(np.linalg.norm(_affines(inputs)[:, :3, :3], axis=1), axis, axis=1)
-    if not np.allclose(spacings, spacings[0], rtol=_SPACING_TOLERANCE):
-        found = spacings.round(4).tolist()
-        raise BadCaseError(f"in-plane spacing differs inside the batch, {found} mm: use batches of one")
-    return float(spacings[0, 0]), float(spacings[0, 1])
 
 
 def _affines(inputs: Tensor) -> np.ndarray:
@@ -88,22 +57,6 @@ def _affines(inputs: Tensor) -> np.ndarray:
     if not usable or (np.linalg.matrix_rank(matrices[..., :3, :3]) < 3).any():
         raise BadCaseError(f"the affine must be a finite, invertible 4 x 4 matrix, got\n{affine}")
     return matrices.reshape(-1, 4, 4)
-
-
-def as_slices(volume: Tensor, axis: int, channels: int) -> Tensor:
-    """Cut a batch into slices without copying; frames that came as channels become a dimension of their own.
-
-    Args:
-        volume: ``(B, T * C, H, W, D)``, or ``(B, T * C, H, W)``, images that are one slice each.
-        axis: spatial axis to cut along.
-        channels: C, the channels of one frame.
-
-    Returns:
-        View ``(B, T, S, C, h, w)`` of S slices, whose rows and columns are the other two axes in their order.
-    """
-    if volume.ndim == 4:
-        volume, axis = volume.unsqueeze(-1), 2
-    return volume.unflatten(1, (-1, channels)).movedim(axis + 3, 2)
 
 
 def neighbours(adjacent_slices: int, slices: int) -> Tensor:
@@ -125,6 +78,76 @@ def neighbours(adjacent_slices: int, slices: int) -> Tensor:
         raise UsageError(f"adjacent_slices={adjacent_slices} must be 0 or more")
     offsets = torch.arange(-adjacent_slices, adjacent_slices + 1)
     return (torch.arange(slices)[:, None] + offsets).clamp(0, slices - 1)
+
+
+class SliceStack:
+    """A batch of volumes as one row of 2D slices, item after item and frame after frame: cut them out, put them back.
+
+    Args:
+        volume: ``(B, T * C, H, W, D)``, or ``(B, T * C, H, W)``, images that are one slice each; with an affine where
+            ``axis`` or ``spacing`` needs one.
+        axis: see :func:`slicing_axis`.
+        channels: C, of one of T frames; None for one frame of all channels.
+        adjacent_slices: n neighbours on each side that are cut out together with a slice, see :func:`neighbours`.
+
+    Attributes:
+        volume: as given, never copied.
+        axis: the spatial axis normal to the slices.
+        shape: ``(B, T, S)``, S slices in each frame of each item.
+        size: ``(h, w)`` of a slice: the other two axes in their order.
+
+    Raises:
+        BadCaseError: see :func:`slicing_axis`.
+        UsageError: see :func:`neighbours`.
+    """
+
+    def __init__(
+        self, volume: Tensor, axis: str | int = "axial", channels: int | None = None, adjacent_slices: int = 0
+    ) -> None:
+        self.volume = volume
+        self.axis = slicing_axis(volume, axis)
+        planes = volume.as_subclass(Tensor)
+        planes = planes.unsqueeze(-1) if planes.ndim == 4 else planes
+        # a view (B, T, S, C, h, w)
+        self._slices = planes.unflatten(1, (-1, channels or planes.shape[1])).movedim(self.axis + 3, 2)
+        self._seen = neighbours(adjacent_slices, self._slices.shape[2])
+        self.shape = self._slices.shape[:3]
+        self.size = (self._slices.shape[4], self._slices.shape[5])
+
+    def __len__(self) -> int:
+        return self.shape.numel()
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Distance in mm between the rows and between the columns of a slice.
+
+        Raises:
+            BadCaseError: the volumes of the batch differ, or their affine is unusable.
+        """
+        spacings = np.delete(np.linalg.norm(_affines(self.volume)[:, :3, :3], axis=1), self.axis, axis=1)
+        if not np.allclose(spacings, spacings[0], rtol=_SPACING_TOLERANCE):
+            found = spacings.round(4).tolist()
+            raise BadCaseError(f"in-plane spacing differs inside the batch, {found} mm: use batches of one")
+        return float(spacings[0, 0]), float(spacings[0, 1])
+
+    def cut(self, numbers: Sequence[int]) -> Tensor:
+        """Slices by their numbers, ``(N, (2 n + 1) * C, h, w)``: a copy, neighbours in the order of the axis."""
+        item, frame, number = self._places(numbers)
+        return self._slices[item[:, None], frame[:, None], self._seen[number]].flatten(1, 2)
+
+    def put(self, numbers: Sequence[int], planes: Tensor) -> None:
+        """Write slices ``(N, C, h, w)`` into the volume, in their places."""
+        self._slices[self._places(numbers)] = planes.to(self.volume.device)
+
+    def blank(self, channels: int, dtype: torch.dtype, device: torch.device | str | None = None) -> SliceStack:
+        """A stack of the same slices over a new volume ``(B, T * channels, ...)``, for :meth:`put` to fill."""
+        shape = (self.shape[0], self.shape[1] * channels, *self.volume.shape[2:])
+        with torch.inference_mode(False):  # or later transforms could not change the volume in place
+            volume = torch.empty(shape, dtype=dtype, device=device or self.volume.device)
+        return SliceStack(volume, self.axis, channels)
+
+    def _places(self, numbers: Sequence[int]) -> tuple[Tensor, ...]:
+        return torch.unravel_index(torch.as_tensor(numbers), self.shape)
 
 
 class SliceAxisLastd(MapTransform):

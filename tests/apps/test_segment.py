@@ -57,7 +57,8 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Called:
             {"inferer#overlap": 0.5, "cases#labels": "none"},
         ),
         (["--tta", "--set", "inferer#tta=[[1]]"], {"inferer#tta": [[1]]}),
-        (["--set", "inferer::pixdim=[1.25,1.25]"], {"inferer#pixdim": [1.25, 1.25]}),
+        (["--set", "inferer::padding=-1.5"], {"inferer#padding": -1.5}),
+        (["--set", "pixdim=[1.25,1.25]"], {"pixdim": [1.25, 1.25]}),
     ],
 )
 def test_options_of_segment(called: Called, options: list[str], expected: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from monai.bundle import ConfigParser
 from monai.transforms import RandAffined, RandFlipd, Spacingd
 
+from pranet_monai.inferers import ToPixdim
 from pranet_monai.transforms.slicing import SliceAxisLastd
 from pranet_monai.transforms.zoom import ResizePlanesd, ZoomPlanesd
 
@@ -42,7 +43,7 @@ def test_finer_pixels_are_one_override(bundle: Path) -> None:
     (resample,) = transforms(train, "train#preprocessing", Spacingd)
     assert list(resample.spacing_transform.pixdim) == [1.25, 0.75, -1.0]
     inferers = [infer.get_parsed_content("inferer"), train.get_parsed_content("validate#inferer")]
-    assert [inferer.pixdim for inferer in inferers] == [(1.25, 0.75)] * 2
+    assert [inferer.resampling for inferer in inferers] == [ToPixdim((1.25, 0.75))] * 2
 
 
 @pytest.mark.parametrize("bundle", HAVE_PIXDIM, ids=names)
@@ -58,7 +59,7 @@ def test_other_geometry_is_one_override_too(bundle: Path) -> None:
     train = config(bundle, "train", **changes, mirror_probs=[0.25, 0.75])
     (axis,) = transforms(train, "train#preprocessing", SliceAxisLastd)
     inferer = train.get_parsed_content("validate#inferer")
-    assert (axis.axis, inferer.axis, inferer.roi_size) == ("coronal", "coronal", (160, 96))
+    assert (axis.axis, inferer.axis, inferer.windows.roi_size) == ("coronal", "coronal", (160, 96))
     (affine,) = transforms(train, "train#slice_transform", RandAffined)
     grid = affine.rand_affine.rand_affine_grid
     assert (tuple(affine.rand_affine.spatial_size), grid.translate_range) == ((96, 128), (7,))
@@ -71,7 +72,7 @@ def test_other_geometry_is_one_override_too(bundle: Path) -> None:
 def test_squeezed_size_is_one_override(bundle: Path) -> None:
     train, infer = (config(bundle, name, image_size=[64, 96]) for name in ("train", "inference"))
     inferers = [infer.get_parsed_content("inferer"), train.get_parsed_content("validate#inferer")]
-    assert [inferer.roi_size for inferer in inferers] == [(64, 96)] * 2
+    assert [inferer.resampling.size for inferer in inferers] == [(64, 96)] * 2
     parts = [(part, kind) for part in ("preprocessing", "slice_transform") for kind in (ResizePlanesd, ZoomPlanesd)]
     sizes = [squeeze.size for part, kind in parts for squeeze in transforms(train, f"train#{part}", kind)]
     assert sizes == [(64, 96)]

@@ -16,7 +16,7 @@ from scipy.ndimage import zoom
 from torch import Tensor, nn
 
 from pranet_monai.errors import UsageError
-from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.inferers import SliceVolumeInferer, ToPixdim, ToSize
 
 from .base import CLASSES, SmallNet, affine, volume
 
@@ -33,9 +33,9 @@ def test_logits_equal_monai_slice_inferer(network: nn.Module, mode: str, axis: i
     inputs = volume(*shape)
     windows: dict[str, Any] = {"roi_size": (24, 24), "sw_batch_size": 3, "overlap": 0.5, "mode": mode}
     expected = SliceInferer(spatial_dim=axis, **windows)(inputs, network)
-    logits = SliceVolumeInferer(axis=axis, output="logits", **windows)(inputs, network)
+    logits = SliceVolumeInferer(axis=axis, output="logits", divisor=24, **windows)(inputs, network)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
-    labels = SliceVolumeInferer(axis=axis, **windows)(inputs, network)
+    labels = SliceVolumeInferer(axis=axis, divisor=24, **windows)(inputs, network)
     assert labels.dtype == torch.uint8 and len(labels.unique()) == CLASSES
     torch.testing.assert_close(labels, logits.argmax(1, keepdim=True).byte(), rtol=0, atol=0)
 
@@ -45,7 +45,7 @@ def test_padding_is_monais(network: nn.Module) -> None:
     expected = SliceInferer(spatial_dim=2, sw_batch_size=2, mode="gaussian", **options)(
         volume(1, 1, 15, 17, 3), network
     )
-    logits = SliceVolumeInferer(output="logits", **options)(volume(1, 1, 15, 17, 3), network)
+    logits = SliceVolumeInferer((24, 24), output="logits", padding=-3.0, divisor=24)(volume(1, 1, 15, 17, 3), network)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -224,7 +224,8 @@ def test_cubic_protocol_equals_the_plain_loop(network: nn.Module, shape: tuple[i
         with torch.no_grad():
             labels = network(torch.from_numpy(small)[None, None]).softmax(1).argmax(1)[0].numpy()
         expected[:, :, number] = zoom(labels, (shape[0] / 32, shape[1] / 32), order=0)
-    labels = SliceVolumeInferer((32, 32), resize="cubic", sw_batch_size=3)(torch.from_numpy(image)[None, None], network)
+    inferer = SliceVolumeInferer(resampling=ToSize((32, 32), "cubic"), sw_batch_size=3)
+    labels = inferer(torch.from_numpy(image)[None, None], network)
     assert len(np.unique(expected)) == CLASSES
     np.testing.assert_array_equal(labels[0, 0], expected)
 
@@ -234,28 +235,28 @@ def test_bilinear_squeezes_a_whole_image_and_stretches_its_logits(network: nn.Mo
     image = volume(1, 1, *size)
     squeezed = F.interpolate(image, (32, 32), mode="bilinear", antialias=True)
     expected = F.interpolate(network(squeezed), size, mode="bilinear", antialias=True)
-    logits = SliceVolumeInferer((32, 32), resize="bilinear", output="logits")(image, network)
+    logits = SliceVolumeInferer(resampling=ToSize((32, 32)), output="logits")(image, network)
     torch.testing.assert_close(logits, expected)
 
 
 def test_pixdim_resamples_in_plane_and_decides_on_the_native_grid(network: nn.Module) -> None:
     """Rows shrink from 0.8 to 1.6 mm (antialiased), columns grow from 3 to 2 mm."""
     inputs = MetaTensor(volume(1, 1, 40, 20, 3), affine=affine((0.8, 3.0, 9.0)))
-    inferer = SliceVolumeInferer(pixdim=(1.6, 2.0), output="logits")
+    inferer = SliceVolumeInferer(resampling=ToPixdim((1.6, 2.0)), output="logits")
     logits = inferer(inputs, network)
     for number in range(3):
         plane = inputs.as_tensor()[..., number]
         small = F.interpolate(plane, (20, 30), mode="bilinear", antialias=True)
         back = F.interpolate(network(small), (40, 20), mode="bilinear", antialias=True)
         torch.testing.assert_close(logits[..., number].as_tensor(), back, rtol=1e-5, atol=1e-5)
-    labels = SliceVolumeInferer(pixdim=(1.6, 2.0))(inputs, network)
+    labels = SliceVolumeInferer(resampling=ToPixdim((1.6, 2.0)))(inputs, network)
     assert torch.equal(labels.as_tensor(), logits.as_tensor().argmax(1, keepdim=True).byte())
 
 
 def test_pixdim_windows_slide_over_the_resampled_slice(network: nn.Module) -> None:
     inputs = MetaTensor(volume(1, 1, 20, 25, 3), affine=affine((2.0, 2.0, 9.0)))
     windows: dict[str, Any] = {"roi_size": (24, 24), "overlap": 0.5, "mode": "gaussian", "sw_batch_size": 2}
-    logits = SliceVolumeInferer(pixdim=(1.0, 1.0), output="logits", **windows)(inputs, network)
+    logits = SliceVolumeInferer(resampling=ToPixdim((1.0, 1.0)), output="logits", **windows)(inputs, network)
     planes = F.interpolate(inputs.as_tensor()[0].permute(3, 0, 1, 2), (40, 50), mode="bilinear")
     fine = SliceInferer(spatial_dim=2, **windows)(planes.permute(1, 2, 3, 0)[None], network)
     back = F.interpolate(fine[0].permute(3, 0, 1, 2), (20, 25), mode="bilinear", antialias=True)
@@ -301,10 +302,9 @@ def test_equal_logits_give_the_first_class() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_network_on_the_gpu_result_on_the_cpu(network: nn.Module) -> None:
     inputs = volume(1, 1, 50, 41, 9)
-    options: dict[str, Any] = {"roi_size": (32, 32), "output": "logits"}
-    for resize in (None, "cubic"):
-        expected = SliceVolumeInferer(resize=resize, **options)(inputs, network.cpu())
-        found = SliceVolumeInferer(resize=resize, sw_device="cuda", **options)(inputs, network.cuda())
+    for options in ({"roi_size": (32, 32)}, {"resampling": ToSize((32, 32), "cubic")}):
+        expected = SliceVolumeInferer(output="logits", **options)(inputs, network.cpu())
+        found = SliceVolumeInferer(output="logits", sw_device="cuda", **options)(inputs, network.cuda())
         assert found.device.type == "cpu"
         torch.testing.assert_close(found, expected, rtol=0, atol=2e-3)  # convolutions in TF32
 

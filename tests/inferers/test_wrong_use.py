@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from torch import Tensor, nn
 
 from pranet_monai.errors import BadCaseError, UsageError
-from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.inferers import SliceVolumeInferer, ToPixdim, ToSize
 
 from .base import SmallNet, affine, volume
 
@@ -23,13 +23,11 @@ from .base import SmallNet, affine, volume
         ({"axis": 3}, "axis=3"),
         ({"mode": "mean"}, "'gaussian'"),
         ({"output": "mask"}, "'labels'"),
-        ({"resize": "linear"}, "'cubic'"),
-        ({"resize": "cubic"}, "needs roi_size"),
-        ({"resize": "cubic", "roi_size": (8, 8), "pixdim": (1, 1)}, "excludes pixdim"),
+        ({"resampling": "cubic"}, "'cubic' is unknown: use ToPixdim, ToSize or None"),
         ({"roi_size": (8, 8, 8)}, "roi_size"),
         ({"roi_size": (-1, 8)}, "roi_size"),
-        ({"pixdim": (0, 1)}, "pixdim"),
         ({"sw_batch_size": 0}, "sw_batch_size=0"),
+        ({"divisor": 0}, "divisor=0"),
         ({"overlap": 1.0}, "overlap=1.0"),
         ({"tta": [[2]]}, "tta"),
         ({"adjacent_slices": -1}, "adjacent_slices=-1"),
@@ -39,6 +37,20 @@ from .base import SmallNet, affine, volume
 def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         SliceVolumeInferer(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (ToPixdim, ((0, 1),), "pixdim"),
+        (ToPixdim, ((1, 1, 1),), "pixdim"),
+        (ToSize, ((8, -8),), "size"),
+        (ToSize, ((8, 8), "linear"), "'linear' is unknown: use one of 'bilinear', 'cubic'"),
+    ],
+)
+def test_wrong_resamplings_are_named(kind: Any, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        kind(*arguments)
 
 
 def singular() -> Tensor:
@@ -68,14 +80,14 @@ def test_header_in_micrometres_or_metres_is_a_bad_case(network: nn.Module, mm: f
     """Instead of filling the memory with 64 million pixels a slice, or an empty mask of a slice in one pixel."""
     inputs = MetaTensor(torch.zeros(1, 1, 8, 8, 2), affine=affine((mm, mm, mm)))
     with pytest.raises(BadCaseError, match=message):
-        SliceVolumeInferer(pixdim=(1.5, 1.5))(inputs, network)
+        SliceVolumeInferer(resampling=ToPixdim((1.5, 1.5)))(inputs, network)
 
 
 def test_batch_of_different_geometry_is_refused(network: nn.Module) -> None:
     two = MetaTensor(torch.zeros(2, 1, 8, 8, 8), affine=torch.stack([affine(), affine((1, 2, 1))]))
     SliceVolumeInferer()(two, network)  # the same axis: fine
     with pytest.raises(BadCaseError, match="in-plane spacing differs"):
-        SliceVolumeInferer(pixdim=(1, 1))(two, network)
+        SliceVolumeInferer(resampling=ToPixdim((1, 1)))(two, network)
     two.affine[1] = affine()[[0, 2, 1, 3]]
     with pytest.raises(BadCaseError, match="axial axis differs"):
         SliceVolumeInferer()(two, network)

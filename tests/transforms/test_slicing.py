@@ -11,7 +11,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from pranet_monai.transforms.slicing import SliceAxisLastd, neighbours, slicing_axis
+from pranet_monai.reports.views import View
+from pranet_monai.transforms.slicing import SliceAxisLastd, SliceStack, neighbours, slicing_axis
 
 SHAPE = (6, 7, 4)
 
@@ -66,3 +67,48 @@ def test_slice_axis_last_orders_axes_and_affine(axis, flip):
 def test_neighbours_end_with_the_stack():
     assert neighbours(0, 3).tolist() == [[0], [1], [2]]
     assert neighbours(2, 4).tolist() == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_stack_gives_slices_of_items_and_frames_and_takes_them_back(axis):
+    volume = torch.arange(float(2 * 6 * 4 * 5 * 3)).reshape(2, 6, 4, 5, 3)  # 2 items of 3 frames of 2 channels
+    cut = SliceStack(volume, axis, channels=2)
+    assert cut.shape == (2, 3, volume.shape[axis + 2]) and len(cut) == 6 * volume.shape[axis + 2]
+    assert cut.size == tuple(np.delete(volume.shape[2:], axis))
+    number = 2 * cut.shape[2] + 1  # item 0, frame 2, slice 1
+    assert torch.equal(cut.cut([number])[0], volume[0, 4:6].select(axis + 1, 1))
+    with torch.inference_mode():
+        filled = cut.blank(1, torch.uint8)
+    assert not filled.volume.is_inference()
+    assert filled.volume.shape == (2, 3, 4, 5, 3) and filled.volume.dtype == torch.uint8
+    for number in reversed(range(len(cut))):
+        filled.put([number], torch.full((1, 1, *cut.size), number, dtype=torch.uint8))
+    for number in range(len(cut)):
+        assert (filled.cut([number]) == number).all()
+
+
+def test_stack_of_images_is_one_slice_each():
+    images = torch.rand(5, 3, 6, 7)
+    cut = SliceStack(images)
+    assert len(cut) == 5 and torch.equal(cut.cut(range(5)), images)
+    assert cut.blank(2, torch.float32).volume.shape == (5, 2, 6, 7)
+
+
+def test_stack_shows_neighbours_in_the_order_of_the_axis():
+    volume = torch.arange(4.0).expand(1, 1, 6, 7, 4)
+    seen = SliceStack(volume, 2, adjacent_slices=1).cut([0, 1, 3])
+    assert seen[:, :, 0, 0].tolist() == [[0, 0, 1], [0, 1, 2], [2, 3, 3]]
+
+
+def test_stack_knows_the_spacing_of_its_slices():
+    assert SliceStack(stack((1.3, 1.4, 8.0)), "through_plane").spacing == pytest.approx((1.3, 1.4))
+    assert SliceStack(stack((1.3, 8.0, 1.4)), "through_plane").spacing == pytest.approx((1.3, 1.4))
+
+
+@pytest.mark.parametrize(("ratio", "is_stack"), [(1.45, False), (1.55, True), (1.9, True)])
+def test_network_and_pictures_agree_on_what_a_stack_is(ratio, is_stack):
+    volume = stack((1.2 * ratio, 1.2, 1.1))
+    axis = slicing_axis(volume, "through_plane")
+    assert axis == (0 if is_stack else 2)
+    shown = View.of(SHAPE, volume.affine.numpy()).reorder
+    assert shown[axis, 0] == 2  # the pictures' slice axis
