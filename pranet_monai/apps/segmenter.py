@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from pranet_monai.data.labels import LabelMap
 from pranet_monai.engines.case_dataset import CASE
 from pranet_monai.engines.case_runner import CaseRunner
 from pranet_monai.errors import UsageError, unwrapped
-from pranet_monai.forms import FORMS
+from pranet_monai.forms import FORMS, form_of
 from pranet_monai.forms.grid import original_affine
 from pranet_monai.forms.memory import image_in_memory, volume_in_memory
+from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.volume_form import mask_on_file_grid
+from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.transforms.load import LoadCased
 
 __all__ = ["Segmentation", "Segmenter"]
@@ -43,11 +46,13 @@ class Segmentation:
         tensor: class numbers, uint8, as MONAI has them: (1 or frames, H, W, D), or (1, H, W) of an image.
         label_map: the classes.
         kind: "volume" or "image".
+        made_by: hashes of the input and the weights, which a saved mask holds.
     """
 
     tensor: MetaTensor
     label_map: LabelMap
     kind: str
+    made_by: Provenance
 
     @property
     def mask(self) -> np.ndarray:
@@ -78,7 +83,7 @@ class Segmentation:
         endings = (".png",) if self.kind == "image" else (".nii.gz", ".nii")
         if not target.name.lower().endswith(endings):
             raise UsageError(f"{target}: found another kind of file; allowed for this mask: {', '.join(endings)}")
-        _SAVED_AS[self.kind].write_mask(target, self.tensor, self.label_map)
+        _SAVED_AS[self.kind].write_mask(target, self.tensor, self.label_map, self.made_by)
         return target
 
 
@@ -128,6 +133,7 @@ class Segmenter:
         self.kind: str = get("cases#kind")
         self._data_set: str | None = get("cases#data_set")
         get("checkpointloader")()
+        self._weights_sha256 = file_sha256(get("checkpointloader#load_path"))
         self._preprocessing: Compose = get("preprocessing")
         # as MONAI Label does: whoever called gets the mask, and saves it or doesn't
         steps = [step for step in get("postprocessing").transforms if not isinstance(step, SaveImaged)]
@@ -153,11 +159,15 @@ class Segmenter:
         """
         with unwrapped():
             if isinstance(source, (str, Path)):
-                item = self._preprocessing(self._item(source))
+                item = self._item(source)
+                fingerprint = form_of(item).fingerprint(Path(item[CommonKeys.IMAGE]))
+                loaded = self._preprocessing(item)
             else:
-                item = self._preprocessing(self._in_memory(source, affine), start=1)  # the first is the loader
-            tensor = self._runner.segment(item)[CommonKeys.PRED]
-        return Segmentation(tensor, self.label_map, self.kind)
+                item = self._in_memory(source, affine)
+                fingerprint = sha256(item[CommonKeys.IMAGE].numpy(force=True).tobytes()).hexdigest()
+                loaded = self._preprocessing(item, start=1)  # the first step is the loader
+            tensor = self._runner.segment(loaded)[CommonKeys.PRED]
+        return Segmentation(tensor, self.label_map, self.kind, Provenance(fingerprint, self._weights_sha256))
 
     def _item(self, path: str | Path) -> dict[str, Any]:
         cases = find_cases(path, kind=self.kind, data_set=self._data_set)  # type: ignore[arg-type]
