@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from pranet_monai.data.splits import cases_of_split
 from pranet_monai.engines.weights import find_weights, weights_to_start_from
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import KindName
+from pranet_monai.forms.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from monai.engines import Trainer
@@ -56,6 +58,8 @@ def check_run(
         find_cases(dataset_dir, output_dir=output_dir, kind=kind)
         find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
+        if os.environ.get("RANK", "0") == "0":  # the first of torchrun's processes locks the folder for all
+            RunFolder(output_dir).check_unlocked()
 
 
 def check_training(
@@ -111,9 +115,9 @@ def run_cases(evaluator: CaseEvaluator) -> None:
     """Runs the loop over the cases.
 
     Raises:
-        SystemExit: with code 2 where the weights don't fit the network.
+        SystemExit: with code 2 where the weights don't fit the network; with 1 where nothing more can be written.
     """
-    with _wrong_use_exits():
+    with _wrong_use_exits(), _full_disk_exits():
         evaluator.run()
 
 
@@ -133,8 +137,10 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[s
     done = report.finish(run_info)
     counts = ", ".join(f"{number} {status}" for status, number in done["cases"].items())
     print(f"{counts}; report: {Path(done['report']) / 'index.html'}")
-    if report.exit_code:
-        raise SystemExit(report.exit_code)
+    for name in done["unwritten"]:
+        print(f"error: {done['report']}: found that {name} can't be written; the tables are whole", file=sys.stderr)
+    if report.exit_code or done["unwritten"]:
+        raise SystemExit(1)
 
 
 @contextmanager
@@ -154,6 +160,20 @@ def _wrong_use_exits() -> Iterator[None]:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+@contextmanager
+def _full_disk_exits() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {where}found that nothing more can be written ({error.strerror or error}); the finished cases are "
+            "kept; fix: make room, then go on with resume",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from error
 
 
 def _check_writable(folder: Path) -> None:

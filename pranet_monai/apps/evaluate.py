@@ -111,7 +111,7 @@ def _measure(
     affine = original_affine(loaded) if form.kind == "volume" else None
     return [
         measurer.measure(name, masks[index], affine, None if images is None else images[index], references[index])
-        for index, name in enumerate(measurer.folder.row_names(case, loaded))
+        for index, name in enumerate(measurer.folder.row_names({"case": case}, loaded))
     ]
 
 

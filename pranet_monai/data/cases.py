@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +18,10 @@ from pranet_monai.forms import Form, KindName, Search, forms_of
 from pranet_monai.forms.run_folder import RunFolder
 
 __all__ = ["FoundDataSet", "LabelMode", "find_cases", "find_data_set"]
+
+_FRAME = re.compile(r"_frame\d+$")
+MAX_NAME_BYTES = 235
+"""Of a case's file or folder: file systems allow 255, of which ``.partial.…_seg.nii.gz`` takes its part."""
 
 LabelMode = Literal["none", "optional", "required"]
 
@@ -62,7 +69,39 @@ def find_cases(
         raise UsageError(_nothing_found(search, forms, kind))
     if data_set is not None:
         items = [item | get_data_set(data_set).reading_hints(item) for item in items]
-    return sorted(items, key=lambda item: item["case"])
+    return sorted(_with_safe_names(items), key=lambda item: item["case"])
+
+
+def _with_safe_names(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """No name stops a folder: one that can't be written fails by itself, a cine beside files named as its frames is
+    told from them by ``cine``, the name of its rows.
+    """
+    framed = {_FRAME.sub("", item["case"]) for item in items if _FRAME.search(item["case"])}
+    for item in items:
+        if item["case"] in framed:
+            item["cine"] = f"{item['case']} (cine)"
+        problem = _problem_of_name(item["case"])
+        if problem:
+            item["case"] = item["case"].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            item["case"] = "".join("\N{REPLACEMENT CHARACTER}" if _is_control(char) else char for char in item["case"])
+            item["error"] = f"{item['case'][:80]}: found a name {problem}; fix: rename it"
+    return items
+
+
+def _problem_of_name(case: str) -> str:
+    """Why a mask of this name can't be written, or its row not read; empty where it can."""
+    longest = max(len(os.fsencode(part)) for part in case.split("/"))
+    if longest > MAX_NAME_BYTES:
+        return f"of {longest} bytes; allowed: {MAX_NAME_BYTES}, as the mask's name is longer"
+    if any(0xDC80 <= ord(char) <= 0xDCFF for char in case):
+        return "that isn't UTF-8; allowed: UTF-8"
+    if any(map(_is_control, case)):
+        return "with control characters; allowed: printable ones"
+    return ""
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Zl", "Zp")  # such as a line break
 
 
 def _list_cases(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -26,6 +27,7 @@ __all__ = [
     "LOADING_SECONDS",
     "CaseDataset",
     "CaseLoader",
+    "full_disk_in",
     "reason_of",
 ]
 
@@ -122,11 +124,23 @@ def _only_item(items: list[dict[str, Any]]) -> dict[str, Any]:
     return items[0]
 
 
+def full_disk_in(error: BaseException) -> OSError | None:
+    """The error that says that nothing more can be written, beneath whatever wrapping; None for any other."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return next((link for link in _chain(error) if isinstance(link, OSError) and link.errno in full), None)
+
+
 def reason_of(error: BaseException) -> str:
     """What to tell the user: the cause beneath MONAI's wrapping, without its type where it is a message of ours."""
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None:
-        chain.append(cause)
+    chain = _chain(error)
     ours = [link for link in chain if isinstance(link, (BadCaseError, UsageError))]
     text = str(ours[0]) if ours else f"{type(chain[-1]).__name__}: {chain[-1]}"
     return " ".join(text.split())
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and what caused it."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    return chain

@@ -24,6 +24,7 @@ from pranet_monai.engines.case_dataset import (
     FINISHED_ROWS,
     ITEM,
     LOADING_SECONDS,
+    full_disk_in,
     reason_of,
 )
 from pranet_monai.errors import BadCaseError
@@ -80,8 +81,10 @@ class CaseRunner:
             done = self._finished(item)
             if done is None:
                 done = self.segment(item)
-            result = CaseResult(case, "ok", rows=self._measure(item, done))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
+            result = self._measured(item, done)
+        except Exception as error:  # whatever is wrong with one case is a row of the report
+            if full_disk := full_disk_in(error):  # no case after this one could be better
+                raise full_disk from error
             _log.debug("case %s failed", case, exc_info=True)
             return CaseResult(case, "failed", reason_of(error))
         return replace(result, seconds=(time.perf_counter() - started) / max(1, len(result.rows)))
@@ -110,23 +113,33 @@ class CaseRunner:
             mask = MetaTensor(mask.as_tensor()[frames], meta={**mask.meta, FRAMES: frames})
         return {**item, CommonKeys.PRED: mask}
 
-    def _measure(self, item: Mapping[str, Any], done: Mapping[str, Any]) -> list[MeasuredRow]:
-        """A row for the case, or for each frame of a cine."""
+    def _measured(self, item: Mapping[str, Any], done: Mapping[str, Any]) -> CaseResult:
+        """A row for the case, or for each frame of a cine; a bad reference costs the metrics, not the volumes."""
         if self.measurer is None:
-            return []
+            return CaseResult(item[CASE], "ok")
+        references, reason = None, ""
+        if CommonKeys.LABEL in item:
+            label_map = get_label_map(item.get("label_map", self.measurer.label_map))
+            try:
+                references = form_of(item[ITEM]).read_reference(item[ITEM], done[CommonKeys.PRED], label_map)
+            except BadCaseError as error:
+                reason = str(error)
+        rows = self._rows(self.measurer, item, done, references)
+        return CaseResult(item[CASE], "failed" if reason else "ok", reason, rows=rows)
+
+    @staticmethod
+    def _rows(
+        measurer: CaseMeasurer, item: Mapping[str, Any], done: Mapping[str, Any], references: np.ndarray | None
+    ) -> list[MeasuredRow]:
         form, prediction = form_of(item[ITEM]), done[CommonKeys.PRED]
-        takes_probabilities = self.measurer.kind.takes_probabilities
+        takes_probabilities = measurer.kind.takes_probabilities
         measured = done.get(PROBABILITIES, prediction) if takes_probabilities else prediction
         masks = measured.numpy(force=True) if takes_probabilities else prediction.numpy(force=True).astype(np.uint8)
         affine = original_affine(prediction) if form.kind == "volume" else None
         images = form.as_in_file(item[CommonKeys.IMAGE])
-        references = None
-        if CommonKeys.LABEL in item:
-            label_map = get_label_map(item.get("label_map", self.measurer.label_map))
-            references = form.read_reference(item[ITEM], prediction, label_map)
         return [
-            self.measurer.measure(
+            measurer.measure(
                 name, masks[index], affine, images[index], None if references is None else references[index]
             )
-            for index, name in enumerate(self.measurer.folder.row_names(item[CASE], prediction))
+            for index, name in enumerate(measurer.folder.row_names(item[ITEM], prediction))
         ]

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from monai.data import MetaTensor
 
 from pranet_monai.data.labels import LabelMap
+from pranet_monai.errors import UsageError
 from pranet_monai.forms.base import Form, Item
 from pranet_monai.forms.grid import FRAMES, frame_count
 from pranet_monai.forms.provenance import Provenance
@@ -20,6 +22,8 @@ from pranet_monai.storage.tables import read_csv
 __all__ = ["RunFolder"]
 
 _FRAME = re.compile(r"_frame\d+$")
+_LOCKS: dict[Path, FileLock] = {}
+"""What this process has locked; the system frees a lock when its process ends, however it ends."""
 
 
 class RunFolder:
@@ -50,6 +54,44 @@ class RunFolder:
         """The picture of a row."""
         return self.report / "previews" / f"{name}.png"
 
+    def lock(self) -> None:
+        """Keeps other processes out until :meth:`unlock` or the end of this one, whose own second call changes nothing.
+
+        Raises:
+            UsageError: another run is writing here.
+            OSError: the folder can't be made.
+        """
+        path = (self.report / ".lock").resolve()
+        if path in _LOCKS:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UsageError(
+                f"output folder {self.root}: found another run that is writing into it; fix: wait until it has ended, "
+                "or give an output folder of its own"
+            ) from error
+        _LOCKS[path] = lock
+
+    def check_unlocked(self) -> None:
+        """Refuses a folder that another run is writing into, and leaves nothing there.
+
+        Raises:
+            UsageError: see :meth:`lock`.
+        """
+        if (self.report / ".lock").exists():
+            self.lock()
+            self.unlock()
+
+    def unlock(self) -> None:
+        """Lets others in again."""
+        path = (self.report / ".lock").resolve()
+        if path in _LOCKS:
+            _LOCKS.pop(path).release()
+            path.unlink(missing_ok=True)
+
     @property
     def cases_table(self) -> Path:
         """A row per case, or per frame of a cine."""
@@ -60,11 +102,12 @@ class RunFolder:
         """A row per case and organ, where there are references."""
         return self.report / "metrics.csv"
 
-    def row_names(self, case: str, volume: MetaTensor) -> list[str]:
-        """The names of a case's rows: one, or one for each frame that was read of a cine."""
+    def row_names(self, item: Item, volume: MetaTensor) -> list[str]:
+        """The names of a case's rows: its own, or one for each frame that was read of a cine."""
         if FRAMES not in volume.meta:
-            return [case]
-        return frame_names(case, np.asarray(volume.meta[FRAMES]).astype(int).tolist(), frame_count(volume))
+            return [item["case"]]
+        frames = np.asarray(volume.meta[FRAMES]).astype(int).tolist()
+        return frame_names(item.get("cine", item["case"]), frames, frame_count(volume))
 
     def finished_mask(self, item: Item, form: Form, label_map: LabelMap, weights: str = "") -> Path | None:
         """The mask that an earlier run has finished for a case, or None.
@@ -83,7 +126,10 @@ class RunFolder:
 
     def finished_rows(self, item: Item) -> list[str]:
         """The rows that an earlier run has written for a case; none where its metrics would be missing."""
-        names = self._rows_by_case.get(item["case"], [])
+        case, rows = item["case"], self._rows_by_case
+        names = rows.get(case, [])
+        if "cine" in item:  # the rows under its name are those of other cases, but for one
+            names = [case] if case in names else rows.get(item["cine"], [])
         return names if "label" not in item or set(names) <= self._measured else []
 
     @cached_property

@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -79,21 +80,22 @@ class RunReport:
 
     def add(self, result: CaseResult) -> None:
         """Write down what became of a case; a skipped one keeps its former rows."""
-        if result.status == "failed":
+        if result.status == "failed" and not result.rows:
             self._add_failure(result.case, result.reason)
         for row in result.rows:
             if result.status == "skipped":
                 self._keep(row.name)
             else:
-                self._record(row, result.seconds)
+                self._record(row, result)
 
-    def _record(self, measured: MeasuredRow, seconds: float | None) -> None:
+    def _record(self, measured: MeasuredRow, result: CaseResult) -> None:
         # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
         if measured.has_reference:
             self._metrics.put(measured.name, [{"case": measured.name, **organ} for organ in measured.organs])
         else:
             self._metrics.drop([measured.name])
-        row: Row = {"case": measured.name, "status": "ok", "reason": "", "seconds": seconds}
+        outcome = {"status": result.status, "reason": " ".join(result.reason.split()), "seconds": result.seconds}
+        row: Row = {"case": measured.name, **outcome}
         organs = measured.organs
         row |= {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in self.kind.organ_columns}
         self._cases.put(measured.name, [row])
@@ -139,21 +141,27 @@ class RunReport:
             run_info: what the caller knows of the run: ``options``, ``weights`` (a path, recorded with its hash) ...
 
         Returns:
-            ``report`` (the folder), ``kind`` (its name), ``cases`` (count per status) and ``summary`` (or ``None``).
+            ``report`` (the folder), ``kind`` (its name), ``cases`` (count per status), ``summary`` (or ``None``) and
+            ``unwritten``: what couldn't be written, with the reason; the tables are there whatever happens here.
         """
         counts = dict.fromkeys(("ok", "failed", "skipped"), 0)
         for row in self._cases.rows:
             counts[row["status"]] += 1
         rows = self._metrics.rows
-        summary = None
-        if rows:
-            summary = self.kind.summarise(rows)
-            write_json(self.folder / "summary.json", summary)
+        summary = self.kind.summarise(rows) if rows else None
         run = self._run_record(dict(run_info or {}), counts)
-        write_json(self.folder / "run.json", run)
-        cardiac = self._write_cardiac(rows)
-        write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac, self.kind.vocabulary)
-        return {"report": str(self.folder), "kind": self.kind.name, "cases": counts, "summary": summary}
+        unwritten: list[str] = []
+        with _kept(unwritten, "summary.json"):
+            if summary is not None:
+                write_json(self.folder / "summary.json", summary)
+        with _kept(unwritten, "run.json"):
+            write_json(self.folder / "run.json", run)
+        with _kept(unwritten, "index.html"):
+            cardiac = self._write_cardiac(rows)
+            write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac, self.kind.vocabulary)
+        self.paths.unlock()
+        done = {"report": str(self.folder), "kind": self.kind.name, "cases": counts, "summary": summary}
+        return {**done, "unwritten": unwritten}
 
     def _write_cardiac(self, metrics: list[Row]) -> list[Row]:
         if not set(ORGANS.values()) <= set(self.label_map.organs):
@@ -171,6 +179,8 @@ class RunReport:
         columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self.kind.organ_columns]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if self.folder == RunFolder(self.paths.root).report:  # another process of one run has a folder of its own
+                self.paths.lock()
             for path in (self.folder / name for name in stale):
                 if path.is_dir():
                     shutil.rmtree(path)
@@ -200,3 +210,12 @@ class RunReport:
             **run_info,
             "seconds_per_case": {row["case"]: row.get("seconds") for row in self._cases.rows},
         }
+
+
+@contextmanager
+def _kept(unwritten: list[str], name: str) -> Iterator[None]:
+    """Around the writing of a file without which the run still stands: says why it couldn't be written."""
+    try:
+        yield
+    except OSError as error:
+        unwritten.append(f"{name} ({error.strerror or error})")

@@ -233,3 +233,23 @@ def test_a_data_set_says_how_its_layouts_are_read(tmp_path: Path) -> None:
     known = by_case["train_npz/case0005_slice000"]
     assert (known["patient"], known["label_map"], known["axcodes"]) == ("img0005", "synapse8_transunet", "LAS")
     assert set(by_case["somebody"]) == {"case", "form", "image"}
+
+
+def test_names_that_cannot_be_written_fail_by_themselves(tmp_path: Path) -> None:
+    make(tmp_path, "good.nii", "-x.nii", "d\u3000e.nii", f"{'l' * 240}.nii", "line\nbreak.nii")
+    with open(os.path.join(os.fsencode(tmp_path), b"caf\xe9.nii"), "w"):
+        pass
+    items = {item["case"]: item.get("error") for item in find_cases(tmp_path)}
+    for case in items:
+        case.encode()  # whatever the file is called, its row can be written
+    assert {case for case, error in items.items() if not error} == {"good", "-x", "d\u3000e"}
+    assert "isn't UTF-8" in str(items["caf\\xe9"])
+    assert "found a name of 240 bytes; allowed: 235" in str(items["l" * 240])
+    assert "with control characters" in str(items["line\N{REPLACEMENT CHARACTER}break"])
+
+
+def test_a_cine_beside_files_named_as_its_frames(tmp_path: Path) -> None:
+    make(tmp_path, "q.nii", "q_frame01.nii", "p.nii")
+    assert [(item["case"], item.get("cine")) for item in find_cases(tmp_path)] == [
+        ("p", None), ("q", "q (cine)"), ("q_frame01", None),
+    ]  # fmt: skip

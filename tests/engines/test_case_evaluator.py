@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -20,11 +21,13 @@ import torch
 from monai.inferers import Inferer
 from monai.transforms import Compose, Invertd, Orientationd
 
+from pranet_monai.apps.bundle_run import finish_run, run_cases
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader
 from pranet_monai.engines.case_evaluator import CaseEvaluator, CaseEvents
 from pranet_monai.engines.handlers import ProgressHandler, ReportHandler
+from pranet_monai.errors import UsageError
 from pranet_monai.forms import FORMS
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.reports import RunReport
@@ -155,6 +158,8 @@ def test_a_bad_case_is_a_row_and_the_folder_goes_on(tmp_path: Path, make: Callab
     table = run(tmp_path, out)
     assert table.status.to_dict() == {"a": "ok", "bad": "failed", "ward/z": "ok"}
     assert BAD[make] in table.reason["bad"]
+    costs_metrics_alone = make in (label_of_another_grid, unknown_label)
+    assert (table.voxels_right_ventricle["bad"] != "") == costs_metrics_alone == (out / "bad_seg.nii.gz").is_file()
     assert nib.load(out / "ward" / "z_seg.nii.gz").shape == (6, 7, 5)
     assert not list(out.rglob(".*")), "half a file was left"
 
@@ -252,6 +257,77 @@ def test_resume_trusts_only_masks_of_this_image_and_these_weights(tmp_path: Path
     weights.write_bytes(b"second")
     assert set(run(tmp_path, out, resume=True, weights=weights).status) == {"ok"}
     assert set(run(tmp_path, out, resume=True, weights=weights).status) == {"skipped"}
+
+
+def test_a_cine_and_files_named_as_its_frames_keep_their_rows(tmp_path: Path) -> None:
+    cine = np.zeros((6, 7, 5, 2))
+    cine[0] = 1
+    save(tmp_path / "q.nii.gz", cine)
+    save(tmp_path / "q_frame01.nii.gz", np.ones((6, 7, 5)))
+    volumes = run(tmp_path, tmp_path / "out").voxels_right_ventricle.astype(int).to_dict()
+    assert volumes == {"q (cine)_frame01": 35, "q (cine)_frame02": 35, "q_frame01": 210}
+    again = run(tmp_path, tmp_path / "out", resume=True)
+    assert set(again.status) == {"skipped"} and again.voxels_right_ventricle.astype(int).to_dict() == volumes
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        save(tmp_path / f"{name}.nii.gz")
+    write = nib.save
+
+    def full(image: nib.Nifti1Image, path: Path) -> None:
+        if "b_seg" in Path(path).name:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(image, path)
+
+    monkeypatch.setattr(nib, "save", full)
+    with pytest.raises(SystemExit) as end:
+        run_cases(evaluator(tmp_path, tmp_path / "out")[0])
+    assert end.value.code == 1
+    assert list(pd.read_csv(tmp_path / "out" / "report" / "cases.csv").case) == ["a"]
+    monkeypatch.undo()
+    assert run(tmp_path, tmp_path / "out", resume=True).status.to_dict() == {"a": "skipped", "b": "ok", "c": "ok"}
+
+
+def test_a_page_that_cannot_be_written_loses_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.nii.gz")
+    engine, report = evaluator(tmp_path, tmp_path / "out")
+    engine.run()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pranet_monai.reports.run_report.write_page", refuse)
+    done = report.finish()
+    assert done["unwritten"] == ["index.html (Permission denied)"]
+    assert (tmp_path / "out" / "report" / "run.json").is_file()
+    with pytest.raises(SystemExit) as end:
+        finish_run(report, {})
+    assert end.value.code == 1
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    """As long as the first lives: a killed one holds nothing."""
+    save(tmp_path / "a.nii.gz")
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pranet_monai.forms.run_folder import RunFolder
+RunFolder({str(tmp_path / "out")!r}).lock()
+print("locked", flush=True)
+sys.stdin.read()
+"""
+    first = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout is not None and first.stdout.readline() == "locked\n"
+    with pytest.raises(UsageError, match="found another run that is writing into it"):
+        evaluator(tmp_path, tmp_path / "out")
+    first.kill()
+    first.wait()
+    assert set(run(tmp_path, tmp_path / "out").status) == {"ok"}
+    assert not list((tmp_path / "out").rglob(".*")), "nothing of the lock is left"
 
 
 class Broken(Inferer):

@@ -131,7 +131,7 @@ def test_write_that_is_killed_leaves_the_former_table(tmp_path: Path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         add_case(run, "b", block(3, 2, 5), AFFINE)
     assert (tmp_path / "report" / "cases.csv").read_bytes() == former
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases.csv"]
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [".lock", "cases.csv"]
 
 
 def test_resumed_run_keeps_rows_and_retries_failures(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_fresh_run_forgets_the_former_one(tmp_path: Path) -> None:
     former.finish()
     report(tmp_path)
     assert read(tmp_path, "cases.csv").empty
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases.csv"]
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [".lock", "cases.csv"]
 
 
 def test_paper_numbers_stand_beside_the_honest_ones(tmp_path: Path) -> None:
