@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the authors' checkpoint into weights of ours: recognised, strictly checked, and put into a bundle."""
+"""Turns the authors' checkpoint into this project's weights: recognised, strictly checked, and put into a bundle."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["eval_metrics", "fill_scores", "large_files", "scores_table"]
 
 SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
 COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
-PHOTOGRAPH_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
+IMAGE_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
 
 
 def scores_table(summary: dict[str, Any]) -> str:
@@ -84,7 +84,7 @@ def _read_summary(path: Path) -> dict[str, Any] | None:
 
 def _columns(summary: dict[str, Any]) -> dict[str, tuple[str, int]]:
     """Metrics worth stating, the most telling first, with their titles and digits; an image has no millimetres."""
-    return COLUMNS if "hd95_mm" in summary["overall"] else PHOTOGRAPH_COLUMNS
+    return COLUMNS if "hd95_mm" in summary["overall"] else IMAGE_COLUMNS
 
 
 def _spread(statistics: dict[str, Any], digits: int) -> str:

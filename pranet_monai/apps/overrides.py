@@ -86,7 +86,7 @@ def check_ids(ids: dict[str, str], files: Sequence[str | Path], option: str = "-
 
 
 def _check_argument(given: str, component: Any, parts: Sequence[str]) -> None:
-    """Refuses an argument that the signature of a component of ours doesn't have."""
+    """Refuses an argument that the signature of a component of this package doesn't have."""
     for part in parts:
         if isinstance(component, dict) and str(component.get("_target_", "")).startswith("pranet_monai."):
             taken = inspect.signature(pydoc.locate(component["_target_"])).parameters  # type: ignore[arg-type]

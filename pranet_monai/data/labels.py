@@ -114,7 +114,7 @@ class LabelMap:
             UserWarning: the file may hold class numbers already: all of its values are such, and it lacks those that
                 only a file of the data set itself has.
         """
-        self._refuse_strangers(array, source, self.raw_values)
+        self._check_values(array, source, self.raw_values)
         largest = int(array.max(initial=0))
         if set(self.labels) < set(self.raw_values) and 0 < largest < len(self.labels):
             warnings.warn(
@@ -137,9 +137,9 @@ class LabelMap:
         Raises:
             BadCaseError: naming the source, the values outside with their voxel counts, and the allowed ones.
         """
-        self._refuse_strangers(array, source, self.labels)
+        self._check_values(array, source, self.labels)
 
-    def _refuse_strangers(self, array: np.ndarray, source: str, allowed: Mapping[int, object]) -> None:
+    def _check_values(self, array: np.ndarray, source: str, allowed: Mapping[int, object]) -> None:
         known = np.isin(array, list(allowed))
         if known.all():
             return

@@ -85,7 +85,7 @@ class ToSize(Resampling):
 
     Args:
         size: ``(h, w)`` in pixels, of the network's input.
-        mode: ``"bilinear"``, PraNet's for photographs: antialiased, and logits come back before the decision;
+        mode: ``"bilinear"``, PraNet's for images: antialiased, and logits come back before the decision;
             ``"cubic"``, that of TransUNet and its successors (EMCAD, MERIT, MIST): ``scipy.ndimage.zoom`` of order 3,
             and the decision comes back by order 0 (labels are as coarse as the network's input).
 

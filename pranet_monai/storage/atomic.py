@@ -19,7 +19,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         path: the file to write; its folder is made where it is missing. The hidden name ends as this one does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial.{path.name}")  # always the same, so that the next run clears a kill's litter
+    partial = path.with_name(
+        f".partial.{path.name}"
+    )  # always the same, so that the next run clears what a killed one left
     try:
         yield partial
         os.replace(partial, path)
