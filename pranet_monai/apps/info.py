@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 def describe_bundles() -> list[dict[str, Any]]:
     """A row for each bundle that :func:`~pranet_monai.bundle_store.find_bundle` knows by name, plain JSON values.
 
-    ``dice`` is that of the weights on ``cases`` validation cases, mean of the organs; None where no weights are shipped.
+    ``dice`` is that of the weights on ``cases`` validation cases, mean of the organs; None where none are shipped.
     """
     return [_describe(bundle) for bundle in all_bundles()]
 
