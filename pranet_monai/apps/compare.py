@@ -46,7 +46,8 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
         ``a`` and ``b`` (the files), ``rows`` (dictionaries of ``COLUMNS``), ``only_a`` and ``only_b`` (cases).
 
     Raises:
-        UsageError: when a table isn't there or isn't one, no case is in both, or the metrics were defined differently.
+        UsageError: when a table isn't there or isn't one, no case, organ or metric is in both, or the metrics were
+            defined differently.
     """
     paths = _metrics_file(first), _metrics_file(second)
     _check_definitions(*paths)
@@ -55,7 +56,18 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
     if not cases[0] & cases[1]:
         names = [", ".join(sorted(side)[:3]) for side in cases]
         raise UsageError(f"{paths[0]} ({names[0]}, …) and {paths[1]} ({names[1]}, …) have no case in common")
+    if tables[0].index.intersection(tables[1].index).empty:
+        organs = [", ".join(sorted(set(table.index.get_level_values("organ")))[:5]) for table in tables]
+        raise UsageError(
+            f"{paths[0]} ({organs[0]}) and {paths[1]} ({organs[1]}): found no organ of a common case in both; allowed: "
+            "two evaluations with the same label map"
+        )
     metrics = [metric for metric in HIGHER_IS_BETTER if all(metric in table for table in tables)]
+    if not metrics:
+        raise UsageError(
+            f"{paths[0]} and {paths[1]}: found no metric in both; allowed: {', '.join(HIGHER_IS_BETTER)}; fix: "
+            "evaluate one of them again"
+        )
     rows = [row for metric in metrics for row in _compare_metric(metric, *tables)]
     return {
         "a": str(paths[0]),
@@ -82,6 +94,16 @@ def _read(path: Path) -> pd.DataFrame:
     absent = [name for name in ("case", "organ", "status") if name not in table]
     if absent:
         raise UsageError(f"{path}: found no column {', '.join(absent)}; allowed: a metrics.csv of evaluate or a bundle")
+    for metric in (metric for metric in HIGHER_IS_BETTER if metric in table):
+        numbers = pd.to_numeric(table[metric], errors="coerce")
+        text = table[table[metric].notna() & numbers.isna()]
+        if len(text):
+            row = text.iloc[0]
+            raise UsageError(
+                f"{path}: found {row[metric]!r} as {metric} of {row['case']}, {row['organ']}; allowed: numbers, inf or "
+                "an empty cell; fix: evaluate again, or mend the cell"
+            )
+        table[metric] = numbers
     table = table.set_index(["case", "organ"])
     if not table.index.is_unique:
         raise UsageError(f"{path}: {table.index[table.index.duplicated()][0]} is in it more than once")
@@ -93,13 +115,26 @@ def _check_definitions(first: Path, second: Path) -> None:
     summaries = [path.with_name("summary.json") for path in (first, second)]
     if not all(summary.is_file() for summary in summaries):
         return
-    texts = [json.loads(summary.read_text(encoding="utf-8")).get("definitions", {}) for summary in summaries]
+    texts = [_definitions(summary) for summary in summaries]
     for name in MUST_AGREE:
         a, b = (text.get(name) for text in texts)
         if a != b:
             raise UsageError(
                 f"{first} and {second} define {name} differently: {a!r} and {b!r}; evaluate one of them again"
             )
+
+
+def _definitions(summary: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(summary.read_text(encoding="utf-8"))["definitions"]
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(
+            f"{summary}: found no definitions of the metrics in it; allowed: a summary.json of evaluate or a bundle; "
+            "fix: evaluate again, or take it away to trust the tables"
+        )
+    return found
 
 
 def _compare_metric(metric: str, first: pd.DataFrame, second: pd.DataFrame) -> list[dict[str, Any]]:

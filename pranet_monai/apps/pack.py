@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pranet_monai
-from pranet_monai.bundle_store import find_bundle
+from pranet_monai.bundle_store import Bundle, find_bundle
 from pranet_monai.bundle_store.install import LEFT_OUT
+from pranet_monai.errors import UsageError
 from pranet_monai.storage.tables import write_atomically
 
 __all__ = ["pack_bundle", "run"]
@@ -20,6 +21,7 @@ __all__ = ["pack_bundle", "run"]
 PACKAGE = Path(pranet_monai.__file__).parent
 # a fixed date makes the same content the same file, so that its hash can be published
 DATE = (2020, 1, 1, 0, 0, 0)
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]*")
 
 
 def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
@@ -36,10 +38,10 @@ def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
         The file written.
 
     Raises:
-        UsageError: there is no such bundle.
+        UsageError: there is no such bundle, or it states no version that can stand in a file's name.
     """
     found = find_bundle(bundle)
-    folder, version = found.folder, json.loads(found.config("metadata").read_text(encoding="utf-8"))["version"]
+    folder, version = found.folder, _version(found)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for root, below in ((folder, Path()), (PACKAGE, Path(PACKAGE.name))):
@@ -63,6 +65,16 @@ def run(args: argparse.Namespace) -> int:
     if not find_bundle(args.bundle).weights:
         print("It holds no weights (models/model.pt): they must be trained or imported before it can segment.")
     return 0
+
+
+def _version(bundle: Bundle) -> str:
+    found = bundle.metadata.get("version")
+    if not isinstance(found, str) or not VERSION.fullmatch(found):
+        raise UsageError(
+            f"{bundle.config('metadata')}: found version {found!r}; allowed: text such as 0.1.0, of letters, digits "
+            "and . + _ -, as it becomes part of a file's name; fix: state it there"
+        )
+    return found
 
 
 def _files(root: Path) -> Iterator[Path]:

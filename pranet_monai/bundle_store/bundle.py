@@ -9,10 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
+from pranet_monai.storage.large_files import published_hashes
 
 __all__ = ["FORMAT", "SUMMARY", "WEIGHTS", "Bundle"]
 
@@ -88,14 +87,11 @@ class Bundle:
         if not self.is_one(self.folder):
             raise UsageError(f"{self.folder} is no bundle: it has no configs/inference.json")
         self.check_format()
-        listing = self.folder / "large_files.yml"
-        entries = yaml.safe_load(listing.read_text(encoding="utf-8"))["large_files"] if listing.is_file() else []
-        for entry in entries:
-            path = self.folder / entry["path"]
-            if path.is_file() and entry.get("hash_type") == "sha256" and file_sha256(path) != entry["hash_val"].lower():
+        for path, published in published_hashes(self.folder).items():
+            if path.is_file() and file_sha256(path) != published:
                 raise UsageError(
-                    f"{path}: found SHA-256 {file_sha256(path)}; allowed: {entry['hash_val']}, as large_files.yml has "
-                    "it; fix: get the bundle again"
+                    f"{path}: found SHA-256 {file_sha256(path)}; allowed: {published}, as large_files.yml has it; "
+                    "fix: get the bundle again"
                 )
 
     def check_format(self) -> None:
@@ -121,8 +117,12 @@ class Bundle:
             return None
         try:
             content: dict[str, Any] = json.loads((self.folder / path).read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # also text that isn't UTF-8
             raise UsageError(
                 f"{self.folder / path}: found text that is no JSON ({error}); fix: get it again"
             ) from error
+        if not isinstance(content, dict):
+            raise UsageError(
+                f"{self.folder / path}: found {type(content).__name__}; allowed: an object, {{...}}; fix: get it again"
+            )
         return content

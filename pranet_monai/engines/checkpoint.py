@@ -12,6 +12,7 @@ import torch
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
 
+from pranet_monai.engines.weights import read_safely
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.atomic import written_whole
 
@@ -79,7 +80,7 @@ class TrainingState:
         Raises:
             UsageError: the file belongs to another training, by its objects or settings, or has all epochs already.
         """
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        state = read_safely(self.path)
         self._check(state, engine)
         for name, item in self.objects.items():
             item.load_state_dict(state[name])

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import logging
-import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-import yaml
 from ignite.engine import Engine, Events
 
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
+from pranet_monai.storage.large_files import published_hashes
 
-__all__ = ["WeightsLoader", "find_weights", "load_weights", "start_from", "weights_to_start_from"]
+__all__ = ["WeightsLoader", "find_weights", "load_weights", "read_safely", "start_from", "weights_to_start_from"]
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ _TRAIN = (
     "train: pranet-monai train {bundle} DATA OUTPUT, then "
     "pranet-monai bundle-weights {bundle}/models/model_trained.pt --bundle {bundle}"
 )
+
+
+# how PyTorch names what it refuses to load
+_FOREIGN = re.compile(r"(?:Unsupported global: GLOBAL|Unsupported class|Unsupported operand) ([\w.]+)")
 
 
 def load_weights(network: torch.nn.Module, path: str | Path, sha256: str | None = None) -> None:
@@ -89,16 +94,26 @@ def weights_to_start_from(path: str | Path) -> Path:
     return path
 
 
+def read_safely(path: Path) -> Any:
+    """What ``torch.save`` has written, tensors and plain values; nothing in the file is ever run.
+
+    Raises:
+        UsageError: it can't be read, or holds anything else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a file can be wrong in any way, and nothing but reading happens here
+        raise UsageError(
+            f"{path}: found {path.stat().st_size} bytes that can't be read as weights ({_what_is_wrong(error)}); "
+            "allowed: a state_dict saved by torch.save, nothing but tensors; fix: copy it again, or save the "
+            "state_dict only"
+        ) from error
+
+
 def _read_state(path: Path, sha256: str | None = None) -> Mapping[str, torch.Tensor]:
     """The state_dict in a file, after a look at its hash."""
     _check_hash(path, sha256 or _published_hash(path))
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise UsageError(
-            f"{path}: found {path.stat().st_size} bytes that can't be read as weights ({_first_line(error)}); allowed: "
-            "a state_dict saved by torch.save, nothing but tensors; fix: copy it again, or save the state_dict only"
-        ) from error
+    state = read_safely(path)
     for key in ("model", "network"):  # MONAI's checkpoints, and a training's state
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
@@ -171,14 +186,8 @@ def find_weights(path: str | Path, official_checkpoint: str | None = None) -> Pa
 
 def _published_hash(path: Path) -> str | None:
     """SHA-256 that the bundle's large_files.yml states for a file of the bundle, if it does."""
-    bundle = path.resolve().parent.parent
-    listing = bundle / "large_files.yml"
-    if not listing.is_file():
-        return None
-    for entry in (yaml.safe_load(listing.read_text(encoding="utf-8")) or {}).get("large_files") or []:
-        if (bundle / entry["path"]).resolve() == path.resolve() and entry.get("hash_type") == "sha256":
-            return str(entry["hash_val"])
-    return None
+    hashes = published_hashes(path.resolve().parent.parent)
+    return next((value for file, value in hashes.items() if file.resolve() == path.resolve()), None)
 
 
 def _check_hash(path: Path, expected: str | None) -> None:
@@ -216,5 +225,11 @@ def _check_fit(
         )
 
 
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+def _what_is_wrong(error: BaseException) -> str:
+    """The reason in one line, without PyTorch's advice to read the file unsafely."""
+    text = str(error)
+    if found := _FOREIGN.search(text):
+        return f"it holds {found[1]}, which is no tensor and isn't loaded"
+    if "weights_only" in text:
+        return "it holds other things than tensors, which aren't loaded"
+    return f"{type(error).__name__}: {(text.splitlines() or [''])[0]}"

@@ -122,3 +122,30 @@ def test_tables_that_do_not_belong_together(tmp_path: Path) -> None:
         (folder / "summary.json").write_text(json.dumps({"definitions": {"hd95_mm": definition}}))
     with pytest.raises(UsageError, match="define hd95_mm differently: 'pooled' and 'max'"):
         compare(a, d)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("case,organ,status,dice\n1,liver,ok,good\n", "found 'good' as dice of 1, liver; allowed: numbers"),
+        ("case,organ,status,dice\n1,spleen,ok,0.9\n", "found no organ of a common case in both"),
+        ("case,organ,status,score\n1,liver,ok,0.9\n", "found no metric in both; allowed: dice"),
+    ],
+)
+def test_tables_that_cannot_be_compared_are_wrong_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, found: str
+) -> None:
+    a = table(tmp_path / "a", {"1": 0.8})
+    (tmp_path / "b.csv").write_text(text)
+    assert main(["compare", str(a), str(tmp_path / "b.csv")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and found in said
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"definitions": 3}'])
+def test_a_summary_that_says_nothing_is_wrong_use(tmp_path: Path, text: str) -> None:
+    a, b = table(tmp_path / "a", {"1": 0.8}), table(tmp_path / "b", {"1": 0.8})
+    for folder in (a, b):
+        (folder / "summary.json").write_text(text)
+    with pytest.raises(UsageError, match="found no definitions of the metrics"):
+        compare(a, b)

@@ -45,6 +45,30 @@ def test_same_content_is_the_same_file(bundle: Path, tmp_path: Path) -> None:
     assert pack.pack_bundle(bundle, tmp_path / "b").read_bytes() == first
 
 
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        ('{"version": ', "text that is no JSON"),
+        ('["1.2.3"]', "found list; allowed: an object"),
+        ("{}", "found version None; allowed: text such as 0.1.0"),
+        ('{"version": 1}', "found version 1;"),
+        ('{"version": ""}', "found version '';"),
+        ('{"version": "../.."}', "found version '../..';"),
+        ('{"version": "1/../../../x"}', "found version"),
+        ('{"version": "1\\u0000"}', "found version"),
+    ],
+)
+def test_a_version_that_is_none_is_wrong_use(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], metadata: str, found: str
+) -> None:
+    """A version of slashes and dots would lead out of the output folder."""
+    (bundle / "configs" / "metadata.json").write_text(metadata)
+    assert main(["pack", str(bundle), "--output-dir", str(tmp_path / "a" / "dist")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and found in said
+    assert not list(tmp_path.rglob("*.zip"))
+
+
 def test_not_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="without configs/inference.json, which is no bundle"):
         pack.pack_bundle(tmp_path, tmp_path)

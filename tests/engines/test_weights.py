@@ -107,9 +107,11 @@ def test_code_in_the_file_never_runs(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[Any, ...]:
             return (Path.touch, (tmp_path / "ran",))
 
-    with pytest.raises(UsageError, match="can't be read as weights"):
+    with pytest.raises(UsageError, match="can't be read as weights") as refused:
         load_weights(network(), bundle(tmp_path, {"0.weight": Bomb()}))
     assert not (tmp_path / "ran").exists()
+    said = str(refused.value)
+    assert "is no tensor and isn't loaded" in said and "weights_only" not in said and "\n" not in said
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404 not found</html>", None])
@@ -137,6 +139,32 @@ def test_published_hash_of_the_bundle_is_checked(tmp_path: Path) -> None:
     own = path.with_name("my_training.pt")
     torch.save(network().state_dict(), own)
     load_weights(network(), own)  # isn't listed
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("large_files: [", "found text that is no YAML"),
+        ("large_files: 3", "found int in place of a list"),
+        ("just text", "found str in place of a list"),
+        ("large_files: [models/model.pt]", "found the entry 'models/model.pt'"),
+        ("large_files: [{hash_val: 00ff, hash_type: sha256}]", "found the entry"),
+        ("large_files: [{path: models/model.pt, hash_type: sha256}]", "found no hash_val for models/model.pt"),
+    ],
+)
+def test_malformed_large_files_are_wrong_use(tmp_path: Path, text: str, found: str) -> None:
+    path = bundle(tmp_path, network().state_dict())
+    (tmp_path / "large_files.yml").write_text(text)
+    with pytest.raises(UsageError, match="large_files.yml: ") as refused:
+        load_weights(network(), path)
+    assert found in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "large_files:", "large_files: []", "large_files: [{path: models/model.pt}]"])
+def test_large_files_without_a_hash_ask_for_none(tmp_path: Path, text: str) -> None:
+    path = bundle(tmp_path, network().state_dict())
+    (tmp_path / "large_files.yml").write_text(text)
+    load_weights(network(), path)
 
 
 def test_one_network_per_loader() -> None:

@@ -72,5 +72,8 @@ def test_kinds_by_name() -> None:
     assert isinstance(create_kind("volume", tolerance_mm=1.0), VolumeKind)
     with pytest.raises(UsageError, match="kind='video': allowed are 'volume', 'image'"):
         create_kind("video")
+    for tolerance in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=f"tolerance_mm={tolerance}: allowed: 0 mm or more"):
+            create_kind("volume", tolerance_mm=tolerance)
     with pytest.raises(UsageError, match="tolerance: means nothing .* definition, tolerance_mm, missed, protocol"):
         create_kind("volume", tolerance=1.0)

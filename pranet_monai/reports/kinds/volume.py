@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -39,7 +40,7 @@ class VolumeKind(Kind):
         protocol: "paper" adds the papers' numbers, faults included, under names of their own.
 
     Raises:
-        UsageError: an unknown protocol.
+        UsageError: an unknown protocol, or a tolerance that is no length.
     """
 
     name: ClassVar[str] = "volume"
@@ -55,6 +56,8 @@ class VolumeKind(Kind):
     ) -> None:
         if protocol not in (None, "paper"):
             raise UsageError(f"protocol={protocol!r}: allowed are None and 'paper'")
+        if not 0 <= tolerance_mm < math.inf:
+            raise UsageError(f"tolerance_mm={tolerance_mm}: allowed: 0 mm or more")
         self.protocol = protocol
         self.metric_options: dict[str, Any] = {"definition": definition, "tolerance_mm": tolerance_mm, "missed": missed}
 
