@@ -32,8 +32,8 @@ KEPT = "kept from an earlier run"
 class RunReport:
     """Collects what a run did, in ``<output_dir>/report``.
 
-    ``cases.csv`` and ``metrics.csv`` are rewritten whole after each case, under another name first: a killed run
-    leaves every finished row. :meth:`finish` adds ``summary.json``, ``run.json`` and ``index.html``.
+    ``cases.csv`` and ``metrics.csv`` grow by each case: a killed run leaves every finished row.
+    :meth:`finish` adds ``summary.json``, ``run.json`` and ``index.html``.
 
     Args:
         output_dir: folder of the run.
@@ -107,7 +107,11 @@ class RunReport:
 
     def _keep(self, name: str) -> None:
         former = self._cases[name][0] if name in self._cases else {"case": name}
-        self._cases.put(name, [{**former, "status": "skipped", "reason": KEPT}])
+        kept: Row = {**former, "status": "skipped", "reason": KEPT}
+        if name in self._cases:
+            self._cases.note(name, [kept])
+        else:
+            self._cases.put(name, [kept])
 
     def absorb(self, folder: Path) -> None:
         """Take over the rows and pictures of a report on other cases of the same run, and remove its folder.
@@ -151,6 +155,7 @@ class RunReport:
         summary = self.kind.summarise(rows) if rows else None
         run = self._run_record(dict(run_info or {}), counts)
         unwritten: list[str] = []
+        self._cases.write()  # with what was only noted
         with _kept(unwritten, "summary.json"):
             if summary is not None:
                 write_json(self.folder / "summary.json", summary)

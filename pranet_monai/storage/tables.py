@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,22 +43,24 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
 def read_csv(path: Path) -> list[Row]:
     """Read what :func:`write_csv` wrote: numbers and booleans come back as such, empty cells as ``None``.
 
-    A file that isn't there has no rows.
+    A file that isn't there has no rows; a last line without its end, as a kill leaves it, isn't one.
     """
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {column: cell if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items()}
-            for row in csv.DictReader(file)
-        ]
+        whole, newline, _ = file.read().rpartition("\n")
+    return [
+        {column: cell if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items()}
+        for row in csv.DictReader(io.StringIO(whole + newline, newline=""))
+    ]
 
 
 class CaseTable:
-    """Rows by case, and the CSV file that always holds all of them.
+    """Rows by case, and the CSV file that grows with them.
 
-    The file is replaced whole at each change, so that a killed run leaves every finished row. The text of the other
-    cases is kept for that: the rows of thousands of cases aren't formatted again for each new one.
+    A new case is appended in one piece: it costs the same whether it is the hundredth or the hundred-thousandth. A
+    changed or dropped one has the file written anew, under another name first. A kill or a full disk thus costs the
+    case in hand at most: half a last line is cut off when the file is read or written next.
 
     Args:
         path: of the file; its rows are taken over where it exists.
@@ -68,11 +71,9 @@ class CaseTable:
         self.path = path
         self.columns = list(columns)
         self._rows: dict[str, list[Row]] = {}
-        self._text: dict[str, str] = {}
         for row in read_csv(path):
             self._rows.setdefault(row["case"], []).append(row)
-        for case, rows in self._rows.items():
-            self._text[case] = _lines(_cells(rows, self.columns))
+        self._is_on_disk = False  # until it is written once, the file may have other columns or half a last line
 
     def __contains__(self, case: str) -> bool:
         return case in self._rows
@@ -86,22 +87,40 @@ class CaseTable:
         return [row for rows in self._rows.values() for row in rows]
 
     def put(self, case: str, rows: Sequence[Row]) -> None:
-        """Set the rows of a case and write the file."""
+        """Set the rows of a case, in the file too."""
+        is_new = case not in self._rows
         self._rows[case] = list(rows)
-        self._text[case] = _lines(_cells(rows, self.columns))
-        self.write()
+        if is_new and self._is_on_disk:
+            self._append(rows)
+        else:
+            self.write()
+
+    def note(self, case: str, rows: Sequence[Row]) -> None:
+        """Set the rows of a case that the file has already, but in the file only when it is next written."""
+        self._rows[case] = list(rows)
 
     def drop(self, cases: Sequence[str]) -> None:
         """Remove cases, and write the file if there were any of them."""
         known = [case for case in cases if case in self._rows]
         for case in known:
-            del self._rows[case], self._text[case]
+            del self._rows[case]
         if known:
             self.write()
 
     def write(self) -> None:
         """Write the file, if need be without rows."""
-        write_atomically(self.path, _lines([self.columns]) + "".join(self._text.values()))
+        write_csv(self.path, self.rows, self.columns)
+        self._is_on_disk = True
+
+    def _append(self, rows: Sequence[Row]) -> None:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            end = file.tell()
+            try:
+                file.write(_lines(_cells(rows, self.columns)))
+                file.flush()
+            except OSError:
+                os.truncate(self.path, end)
+                raise
 
 
 def write_json(path: Path, value: Any) -> None:

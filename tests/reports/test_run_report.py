@@ -129,7 +129,7 @@ def test_write_that_is_killed_leaves_the_former_table(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(atomic.os, "replace", die)
     with pytest.raises(KeyboardInterrupt):
-        add_case(run, "b", block(3, 2, 5), AFFINE)
+        add_case(run, "a", block(3, 2, 6), AFFINE)  # a changed row has the file written anew
     assert (tmp_path / "report" / "cases.csv").read_bytes() == former
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [".lock", "cases.csv"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -33,6 +34,62 @@ def test_case_table_is_whole_after_each_change(tmp_path: Path) -> None:
     table.drop(["b", "unknown"])
     assert path.read_text() == "case,n\na,4\n"
     assert CaseTable(path, ["case", "n"])["a"] == [{"case": "a", "n": 4}]
+
+
+def test_a_new_case_is_appended_and_the_rest_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hundred-thousandth case must not cost more than the hundredth."""
+    table = CaseTable(tmp_path / "t.csv", ["case", "n"])
+    table.put("a", [{"case": "a", "n": 1}])
+    monkeypatch.setattr(table, "write", lambda: pytest.fail("the file was written anew"))
+    table.put("b", [{"case": "b", "n": 2}])
+    table.note("a", [{"case": "a", "n": 3}])
+    assert (tmp_path / "t.csv").read_text() == "case,n\na,1\nb,2\n"
+    monkeypatch.undo()
+    table.write()
+    assert (tmp_path / "t.csv").read_text() == "case,n\na,3\nb,2\n"
+
+
+@pytest.mark.parametrize("cut", [1, 3, 7])
+def test_half_a_last_line_is_no_row(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "t.csv"
+    table = CaseTable(path, ["case", "n"])
+    for case in "abc":
+        table.put(case, [{"case": case, "n": 123456}])
+    path.write_text(path.read_text()[:-cut])
+    assert [row["case"] for row in read_csv(path)] == ["a", "b"]
+    again = CaseTable(path, ["case", "n"])
+    again.put("d", [{"case": "d", "n": 4}])
+    assert path.read_text() == "case,n\na,123456\nb,123456\nd,4\n"
+
+
+def test_an_append_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.csv"
+    table = CaseTable(path, ["case", "n"])
+    table.put("a", [{"case": "a", "n": 1}])
+
+    class Full:
+        def __init__(self, file: IO[str]) -> None:
+            self.file = file
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.file.close()
+
+        def tell(self) -> int:
+            return self.file.tell()
+
+        def write(self, text: str) -> None:
+            self.file.write(text[:3])
+            self.file.flush()
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda self, *how, **more: Full(open(self, *how, **more)))
+    with pytest.raises(OSError, match="No space left"):
+        table.put("b", [{"case": "b", "n": 2}])
+    monkeypatch.undo()
+    assert path.read_text() == "case,n\na,1\n"
 
 
 def test_failed_write_leaves_the_former_file_and_no_litter(tmp_path: Path) -> None:
