@@ -2,8 +2,9 @@
 """A short-axis cardiac MR phantom: volumes to try everything on where no patient data may be had.
 
 Sizes, intensities and the look of the chest follow cine balanced-SSFP stacks as in ACDC: bright blood and fat, dark
-myocardium and lung, slices 8 to 10 mm apart from the base (first) to the apex (last). Coordinates below are mm from the
-middle of the image: x to the patient's left, y to the patient's back.
+myocardium and lung, a dark line where water meets fat, trabeculae along the walls, slices 8 to 10 mm apart from the
+base (first) to the apex (last). Coordinates below are mm from the middle of the image: x to the patient's left, y to
+the patient's back.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ BACKGROUND, RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = range(4)
 
 # signal of each tissue before bias field and noise, scanner units
 BLOOD, MUSCLE, FAT, LUNG, LIVER, BONE, FLUID, AIR = 210.0, 75.0, 290.0, 22.0, 68.0, 60.0, 320.0, 2.0
+
+TRABECULAE_MM = 2.0  # thickness of the layer along the wall
+RV_WALL_MM = 2.0
+BASE_MM = {"ED": 0.0, "ES": 9.0}  # how far contraction pulls the valves down
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,14 @@ def make_phantom(seed: int, phase: Phase = "ED") -> Phantom:
         raise ValueError(f"phase={phase!r}: allowed are 'ED' and 'ES'")
     rng = np.random.default_rng(seed)
     anatomy = _Anatomy.draw(rng)
-    spacing, thickness, slices = rng.uniform(1.25, 1.6), float(rng.choice([8.0, 9.0, 10.0])), int(rng.integers(8, 11))
+    spacing, thickness = rng.uniform(1.25, 1.6), float(rng.choice([8.0, 9.0, 10.0]))
     shape = (int(rng.uniform(330, 380) / spacing), int(rng.uniform(290, 340) / spacing))
     noise = np.random.default_rng([seed, phase == "ES"])  # one anatomy, but each frame has its own noise
 
     x, y = np.meshgrid(*((np.arange(n) - (n - 1) / 2) * spacing for n in shape), indexing="ij")
-    depths = (np.arange(slices) - 0.4) * thickness  # mm below the valve plane: one slice shows the atria
+    # mm below the valves of the filled heart: stacks are planned to begin below them, as in 68 of 70 of ACDC's; where
+    # contraction pulls the valves further down than the first slice, that one shows the atria (19 of 70)
+    depths = np.arange(rng.uniform(0.7, 1.3) * thickness, anatomy.lv_length, thickness)
     painted = [_paint(_Slice(x, y, edge=1.3 * spacing), anatomy, depth, phase) for depth in depths]
     image = np.stack([part.image for part in painted], axis=-1)
     label = np.stack([part.label for part in painted], axis=-1)
@@ -198,49 +205,106 @@ def _paint_chest(canvas: _Slice, anatomy: _Anatomy, depth: float) -> None:
     canvas.paint(canvas.ellipse((-20.0, 38.0 - 8 * low), 12.0, 9.0, 0.5), BLOOD * 1.1)
 
 
-def _paint_heart(canvas: _Slice, anatomy: _Anatomy, depth: float, phase: Phase) -> None:
-    """Two ventricles that narrow towards the apex; contraction thickens the wall and pulls the base down."""
-    contracted = phase == "ES"
-    base = 9.0 if contracted else 0.0
-    radius = anatomy.lv_radius * (0.72 if contracted else 1.0)
-    wall = anatomy.wall * (1.35 if contracted else 1.0)
-    length = anatomy.lv_length - base
-    taper_lv = _taper((depth - base) / length)
-    taper_epi = _taper((depth - base) / (length + wall))
-    taper_rv = _taper((depth - base) / (0.9 * length))
+@dataclass(frozen=True)
+class _Heart:
+    """The heart where a slice cuts it; lengths in mm, radii 0 above the valves and beyond the apex."""
 
-    center = np.asarray(anatomy.lv_center) + np.array([0.22, 0.1]) * depth  # the long axis points left and back
-    middle = (float(center[0]), float(center[1]))
-    wobble = _wobble(canvas, middle, anatomy.wobble)
-    towards = np.array([np.cos(anatomy.rv_angle), np.sin(anatomy.rv_angle)])
-    epicardium = (radius + wall) * taper_epi
-    across = np.pi / 2 + anatomy.rv_angle
-    rv_a, rv_b = (38.0, 24.0) if not contracted else (33.0, 17.5)
-    rv_center = center + towards * (epicardium + 0.25 * rv_b * taper_rv)
-    rv = (float(rv_center[0]), float(rv_center[1]))
+    middle: tuple[float, float]  # of the left ventricle
+    cavity: float  # radius of the left ventricle
+    epicardium: float  # radius with the wall
+    rv_middle: tuple[float, float]
+    rv_axes: tuple[float, float]  # half axes of the right ventricle
+    rv_across: float  # direction of its long axis
+    wobble: np.ndarray  # (H, W) shift of every contour
 
-    if depth < base:  # above the valves: both atria and the root of the aorta in fat, none of them labelled
-        canvas.paint(canvas.ellipse((middle[0] - 14, middle[1]), 36, 27, 0.9), 0.75 * FAT)
-        canvas.paint(canvas.ellipse((middle[0] - 2, middle[1] + 17), 31, 15, 0.1), BLOOD * 0.95)
-        canvas.paint(canvas.ellipse((middle[0] - 30, middle[1] - 4), 15, 22, 0.3), BLOOD * 0.85)
-        canvas.paint(canvas.ellipse((middle[0] - 6, middle[1] - 14), 13, 12), BLOOD * 1.05)
-    if taper_epi > 0:
-        outline = canvas.ellipse(middle, epicardium + 5, epicardium + 5) + wobble
-        canvas.paint(
-            np.minimum(outline, canvas.ellipse(rv, rv_a * taper_rv + 5, rv_b * taper_rv + 5, across)), 0.4 * FAT
+    @classmethod
+    def cut(cls, canvas: _Slice, anatomy: _Anatomy, depth: float, phase: Phase) -> _Heart:
+        """Two ventricles that narrow towards the apex; contraction thickens the wall and pulls the base down."""
+        shrink, thicken, rv_axes = (0.72, 1.35, (33.0, 17.5)) if phase == "ES" else (1.0, 1.0, (38.0, 24.0))
+        below = depth - BASE_MM[phase]
+        length = anatomy.lv_length - BASE_MM[phase]
+        radius, wall = anatomy.lv_radius * shrink, anatomy.wall * thicken
+        outer, right = _taper(below / (length + wall)), _taper(below / (0.9 * length))
+
+        center = np.asarray(anatomy.lv_center) + np.array([0.22, 0.1]) * depth  # the long axis points left and back
+        middle = (float(center[0]), float(center[1]))
+        towards = np.array([np.cos(anatomy.rv_angle), np.sin(anatomy.rv_angle)])
+        rv_center = center + towards * ((radius + wall) * outer + 0.25 * rv_axes[1] * right)
+        return cls(
+            middle=middle,
+            cavity=radius * _taper(below / length),
+            epicardium=(radius + wall) * outer,
+            rv_middle=(float(rv_center[0]), float(rv_center[1])),
+            rv_axes=(rv_axes[0] * right, rv_axes[1] * right),
+            rv_across=np.pi / 2 + anatomy.rv_angle,
+            wobble=_wobble(canvas, middle, anatomy.wobble) * outer,
         )
-    if taper_rv > 0.15:
-        a, b = rv_a * taper_rv, rv_b * taper_rv
-        canvas.paint(canvas.ellipse(rv, a + 3, b + 3, across), MUSCLE * 1.1)
-        canvas.paint(canvas.ellipse(rv, a, b, across) + wobble, BLOOD * 0.92, RIGHT_VENTRICLE)
-    if taper_epi > 0.2:
-        canvas.paint(canvas.ellipse(middle, epicardium, epicardium) + wobble, MUSCLE, MYOCARDIUM)
-    if taper_lv > 0.15:
-        inner = radius * taper_lv
-        canvas.paint(canvas.ellipse(middle, inner, inner) + 0.8 * wobble, BLOOD, LEFT_VENTRICLE)
+
+    def left(self, canvas: _Slice, radius: float, wobble: float = 1.0) -> np.ndarray:
+        """Distance to a contour of the left ventricle in mm, negative inside."""
+        return canvas.ellipse(self.middle, radius, radius) + wobble * self.wobble
+
+    def right(self, canvas: _Slice, wall: float = 0.0) -> np.ndarray:
+        """Distance to the right ventricle with a wall in mm, negative inside."""
+        a, b = self.rv_axes
+        return canvas.ellipse(self.rv_middle, a + wall, b + wall, self.rv_across) + self.wobble
+
+
+def _paint_heart(canvas: _Slice, anatomy: _Anatomy, depth: float, phase: Phase) -> None:
+    heart = _Heart.cut(canvas, anatomy, depth, phase)
+    _paint_surroundings(canvas, heart.middle, depth)
+    if depth < BASE_MM[phase]:
+        _paint_above_valves(canvas, heart.middle)
+        return
+    has_right = heart.rv_axes[0] > 6
+    outline = heart.left(canvas, heart.epicardium)
+    if has_right:
+        outline = np.minimum(outline, heart.right(canvas, RV_WALL_MM))
+    canvas.paint(outline - 3, 0.6 * FAT)
+    canvas.paint(outline - 1, LUNG)  # fat and water cancel along their border
+    if has_right:
+        canvas.paint(heart.right(canvas, RV_WALL_MM), MUSCLE * 1.1)
+        _paint_cavity(canvas, heart.right(canvas), BLOOD * 0.92, RIGHT_VENTRICLE)
+    canvas.paint(heart.left(canvas, heart.epicardium), MUSCLE, MYOCARDIUM)
+    if heart.cavity > 4:
+        _paint_cavity(canvas, heart.left(canvas, heart.cavity, wobble=0.8), BLOOD, LEFT_VENTRICLE)
         for angle in (0.7, 2.6):  # papillary muscles, which ACDC counts to the cavity
-            place = (middle[0] + 0.62 * inner * np.cos(angle), middle[1] + 0.62 * inner * np.sin(angle))
-            canvas.paint(canvas.ellipse(place, 0.2 * inner, 0.15 * inner, angle), MUSCLE * 1.2, opacity=0.85)
+            reach = 0.62 * heart.cavity
+            place = (heart.middle[0] + reach * np.cos(angle), heart.middle[1] + reach * np.sin(angle))
+            muscle = canvas.ellipse(place, 0.2 * heart.cavity, 0.15 * heart.cavity, angle)
+            canvas.paint(muscle, MUSCLE * 1.2, opacity=0.85)
+
+
+def _paint_cavity(canvas: _Slice, distance: np.ndarray, signal: float, label: int) -> None:
+    """Blood, and along the wall the trabeculae with blood between them, which ACDC counts to the cavity."""
+    canvas.paint(distance, 0.5 * (signal + MUSCLE), label)
+    canvas.paint(distance + TRABECULAE_MM, signal)
+
+
+def _paint_surroundings(canvas: _Slice, middle: tuple[float, float], depth: float) -> None:
+    """What the heart lies in: fat towards the breastbone, the mediastinum towards the spine."""
+    x, y = middle
+    low = np.clip(depth / 80, 0, 1)
+    canvas.paint(canvas.ellipse((x - 30, y + 12), 30, 36, 0.5), MUSCLE * 1.3)
+    canvas.paint(canvas.ellipse((x - 30 + 18 * low, y - 34 + 10 * low), 40 - 8 * low, 17, 0.35), 0.7 * FAT)
+
+
+def _paint_above_valves(canvas: _Slice, middle: tuple[float, float]) -> None:
+    """Both atria, the aortic root between them and the right ventricle's outlet in front, none of which is labelled.
+
+    Each has a thin wall of its own, and fat fills the grooves between them.
+    """
+    x, y = middle
+    canvas.paint(canvas.ellipse((x - 14, y + 2), 46, 37, 0.6), 0.7 * FAT)
+    chambers = (
+        ((x - 6, y + 24), 33, 14, 0.15, 0.95),  # left atrium: wide and flat, at the back
+        ((x - 45, y + 4), 14, 21, -0.2, 0.85),  # right atrium
+        ((x - 8, y - 26), 24, 10, -0.25, 0.88),  # outlet to the pulmonary artery
+        ((x - 16, y - 2), 13.5, 12.5, 0.0, 1.05),  # aortic root
+    )
+    for center, a, b, angle, brightness in chambers:
+        canvas.paint(canvas.ellipse(center, a + 2, b + 2, angle), MUSCLE)
+        canvas.paint(canvas.ellipse(center, a, b, angle), BLOOD * brightness)
 
 
 def _taper(depth: float) -> float:
