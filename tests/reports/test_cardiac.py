@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,7 +102,6 @@ def test_agreement_by_hand() -> None:
 
 
 def test_expert_masks_give_the_published_indices(test_data: Path, tmp_path: Path) -> None:
-    nib = pytest.importorskip("nibabel")
     report = RunReport(tmp_path, "acdc", previews=False)
     for path in sorted((test_data / "acdc" / "labelsVal").glob("*.nii.gz")):
         volume = nib.load(path)
