@@ -119,6 +119,12 @@ _SYNAPSE = DataSet(
     layouts=(
         Layout("img/img0001.nii.gz + label/label0001.nii.gz", "volume_file", r"(?P<patient>img\d{4})"),
         Layout(
+            "imagesTr/case0005.nii.gz + labelsTr/case0005.nii.gz",
+            "volume_file",
+            r"case(?P<number>\d{4})",
+            patient="img{number}",
+        ),
+        Layout(
             "averaged-training-images/DET0000101_avg.nii.gz + averaged-training-labels/DET0000101_avg_seg.nii.gz",
             "volume_file",
             r"averaged-(training|testing)-images/(?P<patient>DET\d{7})_avg",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from monai.bundle import ConfigParser
-from monai.transforms import RandAffined, RandFlipd, Spacingd
+from monai.transforms import OneOf, RandAffined, RandFlipd, Spacingd
 
 from pranet_monai.inferers import ToPixdim
 from pranet_monai.transforms.slicing import SliceAxisLastd
@@ -30,7 +30,10 @@ def config(bundle: Path, name: str, **overrides: Any) -> ConfigParser:
 
 
 def transforms(parser: ConfigParser, key: str, kind: type) -> list[Any]:
-    return [item for item in parser.get_parsed_content(key).transforms if isinstance(item, kind)]
+    """All of a kind, those that are one of several alternatives, too."""
+    listed = parser.get_parsed_content(key).transforms
+    flat = [part for item in listed for part in (item.transforms if isinstance(item, OneOf) else [item])]
+    return [item for item in flat if isinstance(item, kind)]
 
 
 def names(folder: Path) -> str:

@@ -105,6 +105,10 @@ LAYOUTS = [
     ),
     ("synapse", "ct", 9, btcv, "Training/img/img0005", "img0005"),
     (
+        *("synapse", "ct", 9, pair("imagesTr/case0005.nii.gz", "labelsTr/case0005.nii.gz", TO_BTCV)),
+        *("imagesTr/case0005", "img0005"),
+    ),
+    (
         *("synapse", "ct", 9),
         pair(
             "averaged-training-images/DET0000101_avg.nii.gz",
