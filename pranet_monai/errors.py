@@ -14,7 +14,13 @@ class UsageError(ValueError):
 
 
 class BadCaseError(ValueError):
-    """One case can't be read or processed: its row in the report fails, the other cases go on, exit code 1."""
+    """One case can't be read or processed: its row in the report fails, the other cases go on, exit code 1.
+
+    Attributes:
+        remarks: what was remarked on the case's files before.
+    """
+
+    remarks: tuple[str, ...] = ()
 
 
 @contextmanager

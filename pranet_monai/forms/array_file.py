@@ -15,6 +15,7 @@ from monai.utils import optional_import
 
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
+from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case, without_extension
 from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.search import Search
@@ -83,7 +84,8 @@ def _volume(path: str, names: Sequence[str], item: Item) -> MetaTensor:
             f"{path}: found an array of type {array.dtype} and shape {array.shape}; allowed: numbers, (H, W) or "
             "(D, H, W), no axis of size 0; fix: preprocess the case again"
         )
-    voxels = finite_voxels(path, torch.from_numpy(array.astype(np.float32)))
+    exact = array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+    voxels = finite_voxels(path, torch.from_numpy(exact))
     slices = (voxels[None] if voxels.ndim == 2 else voxels).permute(1, 2, 0)
     orientation = nib.orientations.axcodes2ornt(item.get("axcodes", "RAS"))
     affine = nib.orientations.inv_ornt_aff(orientation, (1, 1, 1))
@@ -110,8 +112,21 @@ def _read(path: str, names: Sequence[str]) -> np.ndarray:
         found = sorted(arrays)
         name = next((name for name in names if name in found), None)
         if name is not None:
+            check_memory(path, _claimed_shape(path, arrays, name))
             return np.asarray(arrays[name])
     raise BadCaseError(f"{path}: found arrays {', '.join(found) or '(none)'}; allowed: one called {' or '.join(names)}")
+
+
+def _claimed_shape(path: str, arrays: Any, name: str) -> Sequence[int]:
+    """By the array's header alone."""
+    if not isinstance(arrays, np.lib.npyio.NpzFile) or arrays.zip is None:
+        return tuple(getattr(arrays[name], "shape", None) or ())
+    with arrays.zip.open(f"{name}.npy") as member:
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        version = np.lib.format.read_magic(member)
+        if version not in read:
+            raise ValueError(f"array format {version}")
+        return tuple(read[version](member)[0])
 
 
 def _open(path: str) -> Any:

@@ -16,11 +16,16 @@ from pranet_monai.errors import BadCaseError
 __all__ = [
     "check_gzip",
     "file_extension",
+    "is_nibabel",
     "is_nifti",
+    "open_nibabel",
     "open_nifti",
+    "unpacked_bytes",
     "unreadable_is_a_bad_case",
     "without_extension",
 ]
+
+_BLOCK_BYTES = 1 << 20
 
 
 def file_extension(path: str | Path, extensions: tuple[str, ...]) -> str:
@@ -40,27 +45,59 @@ def is_nifti(path: str | Path) -> bool:
     return bool(file_extension(path, (".nii.gz", ".nii")))
 
 
+def is_nibabel(path: str | Path) -> bool:
+    """Whether the file's name says a kind that nibabel reads: NIfTI, ``.hdr`` (with its ``.img``), FreeSurfer's."""
+    return bool(file_extension(path, (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh")))
+
+
 def check_gzip(path: str | Path) -> None:
     """Unpacks a file to its last byte, where its checksum is: nibabel stops before, and takes damaged voxels for good.
 
     Raises:
         OSError: the file isn't gzip, ends early, or its checksum is wrong.
     """
+    unpacked_bytes(path)
+
+
+def unpacked_bytes(path: str | Path, most: int | None = None) -> int:
+    """How many bytes gzip data unpacks to, block by block, so that it needs no memory.
+
+    Args:
+        path: of the file.
+        most: stop beyond; the answer is then somewhere above, and the checksum wasn't seen.
+
+    Raises:
+        OSError: the file isn't gzip, ends early, or its checksum is wrong.
+    """
+    found = 0
     try:
         with gzip.open(path) as stream:
-            while stream.read(1 << 20):
-                continue
+            while (most is None or found <= most) and (block := stream.read(_BLOCK_BYTES)):
+                found += len(block)
     except (EOFError, zlib.error) as error:
         raise OSError(f"damaged gzip data: {error}") from error
+    return found
 
 
-def open_nifti(path: str | Path) -> nib.Nifti1Image:
-    """Opens a NIfTI-1 or NIfTI-2 file; its voxels are read when they are asked for.
+def open_nibabel(path: str | Path) -> nib.spatialimages.SpatialImage:
+    """Opens a file of a kind that :func:`is_nibabel` knows; its voxels are read when they are asked for.
 
     Raises:
         nibabel.filebasedimages.ImageFileError: when the file is of another kind.
     """
     image = nib.load(path)
+    if not isinstance(image, (nib.AnalyzeImage, nib.MGHImage)):  # NIfTI-1 and -2 are Analyze images to nibabel
+        raise nib.filebasedimages.ImageFileError(f"{path} is a {type(image).__name__}, not NIfTI, Analyze or MGH")
+    return image
+
+
+def open_nifti(path: str | Path) -> nib.Nifti1Image:
+    """Opens a single NIfTI-1 or NIfTI-2 file; its voxels are read when they are asked for.
+
+    Raises:
+        nibabel.filebasedimages.ImageFileError: when the file is of another kind.
+    """
+    image = open_nibabel(path)
     if not isinstance(image, nib.Nifti1Image):  # NIfTI-2 images are NIfTI-1 images to nibabel
         raise nib.filebasedimages.ImageFileError(f"{path} is a {type(image).__name__}, not NIfTI")
     return image

@@ -17,6 +17,7 @@ from pranet_monai.errors import BadCaseError
 __all__ = [
     "FRAMES",
     "ORIGINAL_SHAPE",
+    "check_range",
     "check_same_grid",
     "checked_affine",
     "corner_shift_mm",
@@ -35,6 +36,10 @@ FRAMES = "frames"
 
 MAX_CORNER_SHIFT = 0.1
 """Fraction of the shortest voxel edge by which the corners of two equal grids may differ; headers round differently."""
+
+
+MAX_VALUE = 1e30
+"""Of a voxel: float32 ends at 3.4e38, and the change of grey values adds and multiplies."""
 
 
 def volume_tensor(path: str, array: torch.Tensor, affine: np.ndarray, meta: Mapping[str, Any]) -> MetaTensor:
@@ -63,18 +68,33 @@ def finite_voxels(path: str, voxels: torch.Tensor) -> torch.Tensor:
     """The voxels in float32.
 
     Raises:
-        BadCaseError: when some are no finite numbers.
+        BadCaseError: when some are no finite numbers, or larger than :data:`MAX_VALUE`.
     """
-    array = voxels.to(torch.float32)
-    finite = torch.isfinite(array)
+    finite = torch.isfinite(voxels)
     if not finite.all():
-        nans = int(torch.isnan(array).sum())
+        nans = int(torch.isnan(voxels).sum())
         infinite = int((~finite).sum()) - nans
         raise BadCaseError(
-            f"{path}: found {nans} NaN and {infinite} infinite voxels of {array.numel()}; allowed: finite numbers; "
+            f"{path}: found {nans} NaN and {infinite} infinite voxels of {voxels.numel()}; allowed: finite numbers; "
             "fix: replace them by the background's value and save the file again"
         )
-    return array
+    if voxels.is_floating_point() and voxels.numel():
+        check_range(path, *(float(value) for value in torch.aminmax(voxels)))
+    return voxels.to(torch.float32)
+
+
+def check_range(path: str, low: float, high: float) -> None:
+    """Refuses values with which 32-bit numbers can't be calculated; NaN and infinity pass.
+
+    Raises:
+        BadCaseError: naming the largest.
+    """
+    largest = max(-low, high)
+    if MAX_VALUE < largest < np.inf:
+        raise BadCaseError(
+            f"{path}: found values as large as {largest:.3g}; allowed: up to {MAX_VALUE:g}, which 32-bit numbers can "
+            "be calculated with; fix: check where they come from, and scale the image"
+        )
 
 
 def checked_affine(path: str, matrix: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Form, Frames, Item, KindName
+from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case, without_extension
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.search import Search
@@ -175,7 +176,13 @@ def _open(path: str | Path) -> Image.Image:
         f"{path}: found a file that can't be read as an image",
         "allowed: a whole PNG, JPEG, BMP or TIFF file; fix: copy or export it again",
     ):
-        image = Image.open(path)
+        try:
+            image = Image.open(path)
+        except Image.DecompressionBombError as error:
+            raise BadCaseError(
+                f"{path}: found {error}; allowed: {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; fix: crop it"
+            ) from error
+        check_memory(path, (image.height, image.width, 3))
         image.load()
     count = getattr(image, "n_frames", 1)
     if count > 1:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,8 @@ from monai.utils import optional_import
 
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
-from pranet_monai.forms.files import unreadable_is_a_bad_case
+from pranet_monai.forms.claims import check_memory
+from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case
 from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.rgb_image import read_rgb
 from pranet_monai.forms.search import Search
@@ -43,7 +45,7 @@ class SliceFolder(VolumeForm):
 
     def takes(self, path: Path) -> bool:
         """See the base class."""
-        return path.is_dir() and any(path.glob("*.dcm"))
+        return path.is_dir() and bool(_slice_paths(path))
 
     def find_images(self, search: Search) -> list[Path]:
         """See the base class."""
@@ -71,7 +73,7 @@ class SliceFolder(VolumeForm):
 
     def fingerprint(self, image: Path) -> str:
         """See the base class: of all its slices."""
-        hashes = [file_sha256(path) for path in sorted(image.glob("*.dcm"))]
+        hashes = [file_sha256(path) for path in _slice_paths(image)]
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def read_image(self, item: Item, frames: Frames = "all") -> MetaTensor:
@@ -91,7 +93,7 @@ def _volume(path: str, planes: list[np.ndarray], affine: np.ndarray) -> MetaTens
     shapes = {plane.shape for plane in planes}
     if len(shapes) > 1:
         raise BadCaseError(f"{path}: found slices of shapes {sorted(shapes)}; allowed: one shape per case")
-    volume = np.stack([plane.T for plane in planes], axis=-1).astype(np.float32)
+    volume = np.stack([plane.T for plane in planes], axis=-1).astype(np.float32, copy=False)
     meta = {ORIGINAL_SHAPE: np.asarray(volume.shape)}
     return volume_tensor(path, finite_voxels(path, torch.from_numpy(volume))[None], affine, meta)
 
@@ -101,15 +103,33 @@ def _read_slices(folder: str) -> dict[str, Any]:
     pydicom, has_pydicom = optional_import("pydicom")
     if not has_pydicom:
         raise BadCaseError(f"{folder}: found no reader for DICOM; fix: pip install pydicom, or convert to .nii.gz")
+    paths, values = _slice_paths(Path(folder)), 0
+    for path in paths:
+        with _named(path):
+            values += _claimed_values(pydicom.dcmread(path, stop_before_pixels=True))
+    check_memory(folder, [values])
     slices = {}
-    for path in sorted(Path(folder).glob("*.dcm")):
-        with unreadable_is_a_bad_case(f"{path}: found a file that can't be read as a slice", "fix: copy it again"):
+    for path in paths:
+        with _named(path):
             slices[path.stem] = dataset = pydicom.dcmread(path)
             _position(dataset), _pixels(dataset)
     if len(slices) < 2:
         raise BadCaseError(f"{folder}: found {len(slices)} DICOM slices (*.dcm); allowed: 2 or more")
     normal = np.cross(*_directions(next(iter(slices.values()))))
     return dict(sorted(slices.items(), key=lambda item: float(normal @ _position(item[1]))))
+
+
+def _named(path: Path) -> AbstractContextManager[None]:
+    return unreadable_is_a_bad_case(f"{path}: found a file that can't be read as a slice", "fix: copy it again")
+
+
+def _slice_paths(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if file_extension(path, (".dcm",)))
+
+
+def _claimed_values(dataset: Any) -> int:
+    """By a slice's header alone."""
+    return int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames", 1) or 1)
 
 
 def _affine(folder: str, slices: list[Any]) -> np.ndarray:
@@ -145,8 +165,9 @@ def _directions(dataset: Any) -> np.ndarray:
 
 
 def _pixels(dataset: Any) -> np.ndarray:
-    """Values (rows, columns) on the scale that the file states."""
-    return dataset.pixel_array * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))
+    """Values (rows, columns) on the scale that the file states, float32."""
+    values = dataset.pixel_array * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))
+    return np.asarray(values, dtype=np.float32)
 
 
 def _read_labels(folder: str, image_folder: str, stems: list[str]) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from monai.utils import ImageMetaKey
 
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.forms.base import Form, Item, KindName
-from pranet_monai.forms.files import check_gzip, is_nifti, open_nifti
+from pranet_monai.forms.files import check_gzip, is_nibabel, open_nibabel, open_nifti
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_same_grid, is_same_grid, original_affine
 from pranet_monai.forms.label_table import label_table_extension, read_label_table
 from pranet_monai.forms.provenance import Provenance
@@ -61,8 +61,8 @@ class VolumeForm(Form):
         """See the base class.
 
         A 2D image gets a 2D mask, a 4D cine a 4D one (frames that weren't asked for stay 0). The header is that of the
-        input file where it is NIfTI (qform, sform, their codes, voxel sizes, units); other kinds get a header made from
-        their affine. Names and colours of the classes are in a header extension.
+        input file where it is NIfTI, a pair of files included (qform, sform, their codes, voxel sizes, units); other
+        kinds get a header made from their affine. Names and colours of the classes are in a header extension.
         """
         image = _nifti(mask_on_file_grid(mask).astype(np.uint8, copy=False), mask)
         image.header.set_data_dtype(np.uint8)
@@ -143,11 +143,10 @@ def _provenance(mask: nib.Nifti1Image) -> Provenance | None:
 def _nifti(array: np.ndarray, mask: MetaTensor) -> nib.Nifti1Image:
     """An image with the header of the file that a mask belongs to."""
     source, affine = Path(str(mask.meta[ImageMetaKey.FILENAME_OR_OBJ])), original_affine(mask)
-    if is_nifti(source):
-        template = open_nifti(source)
-        header = template.header.copy()
-        header.extensions.clear()
-        image = type(template)(array, template.affine, header)
+    template = open_nibabel(source) if is_nibabel(source) else None
+    if isinstance(template, nib.Nifti1Pair):
+        kind, header = _single_file_header(template)
+        image = kind(array, template.affine, header)
     else:
         image = nib.Nifti1Image(array, affine)
         image.set_sform(affine, code="scanner")
@@ -156,3 +155,11 @@ def _nifti(array: np.ndarray, mask: MetaTensor) -> nib.Nifti1Image:
     image.header.set_slope_inter(1, 0)
     image.header["cal_min"] = image.header["cal_max"] = 0  # the image's display window means nothing for its mask
     return image
+
+
+def _single_file_header(template: nib.Nifti1Pair) -> tuple[type[nib.Nifti1Image], nib.Nifti1Header]:
+    """The class and the header of a single file that says what this one or this pair of files says."""
+    kind = nib.Nifti2Image if isinstance(template.header, nib.Nifti2Header) else nib.Nifti1Image
+    header = kind.header_class(template.header.binaryblock, template.header.endianness, check=False)
+    header["magic"], header["vox_offset"] = header.single_magic, 0  # nibabel puts the voxels behind the extensions
+    return kind, header

@@ -187,7 +187,7 @@ def test_damaged_voxel_fails_by_the_checksum(tmp_path: Path) -> None:
 
 def test_file_without_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.mha").write_text("ObjectType = Image")
-    monkeypatch.setattr("pranet_monai.forms.volume_file.optional_import", lambda name: (None, False))
+    monkeypatch.setattr("pranet_monai.forms.volume_reader.optional_import", lambda name: (None, False))
     with pytest.raises(BadCaseError, match="x.mha: found no reader.*pip install itk"):
         load(tmp_path / "x.mha")
 
