@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pranet-monai COMMAND``, or ``python -m pranet_monai``: exit code 0 all good, 1 some cases failed, 2 wrong use."""
+"""``pranet-monai COMMAND``, or ``python -m pranet_monai``: exit code 0 all good, 1 some cases failed, 2 wrong use.
+
+130 after Ctrl-C, 143 after SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from pranet_monai import __version__
+from pranet_monai.apps.endings import exit_code_of, stoppable
 from pranet_monai.commands import COMMANDS
 from pranet_monai.errors import UsageError
 
@@ -32,23 +37,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
     args = parser.parse_args(arguments)
     try:
-        app = import_module(f"pranet_monai.apps.{_module(args.command)}")
-        code = int(app.run(args))
-        sys.stdout.flush()
-        return code
+        with stoppable():
+            app = import_module(f"pranet_monai.apps.{_module(args.command)}")
+            code = int(app.run(args))
+            sys.stdout.flush()
+            return code
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read the output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("stopped; finished cases are kept", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:  # outside of the work itself, which says what is kept
+        print("\nstopped", file=sys.stderr)
+        return exit_code_of(stop)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for all wrong use; argparse would show the usage of all options above it."""
+        self.exit(2, f"error: {' '.join(message.split())}; help: {self.prog} --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pranet-monai",
         description="Segment volumes and images with the project's bundles, judge masks, and make bundles.",
         epilog="Each command explains itself: pranet-monai COMMAND --help",

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["BadCaseError", "UsageError", "unwrapped"]
+__all__ = ["BadCaseError", "UsageError", "own_error", "unwrapped"]
+
+# how MONAI says that a component of a config couldn't be made
+_NOT_MADE = re.compile(r"Failed to instantiate component '(?P<component>[^']+)'")
 
 
 class UsageError(ValueError):
@@ -29,9 +33,25 @@ def unwrapped() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        link: BaseException | None = error
-        while link is not None and not isinstance(link, (UsageError, BadCaseError)):
-            link = link.__cause__ or link.__context__
-        if link is None or link is error:
+        found = own_error(error)
+        if found is None or found is error:
             raise
-        raise link from error
+        raise found from error
+
+
+def own_error(error: BaseException) -> UsageError | BadCaseError | None:
+    """The error of the two kinds above that MONAI has wrapped, or None.
+
+    A component of a config that refuses the type or value of an argument is wrong use, too.
+    """
+    link: BaseException | None = error
+    refused = None
+    while link is not None:
+        if isinstance(link, (UsageError, BadCaseError)):
+            return link
+        cause = link.__cause__ or link.__context__
+        if (made := _NOT_MADE.match(str(link))) and isinstance(cause, (TypeError, ValueError)):
+            reason = " ".join(f"{type(cause).__name__}: {cause}".split())
+            refused = UsageError(f"{made['component']}: can't be made of what it is given ({reason})")
+        link = cause
+    return refused

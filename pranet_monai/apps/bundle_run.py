@@ -9,12 +9,21 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from pranet_monai.apps.endings import (
+    KEPT_CASES,
+    KEPT_EPOCHS,
+    ends_in_one_line,
+    from_here_in_one_line,
+    full_disk_exits,
+    is_command,
+)
 from pranet_monai.apps.overrides import check_argv
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.splits import cases_of_split
@@ -22,16 +31,16 @@ from pranet_monai.engines.weights import find_weights, weights_to_start_from
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import KindName
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.transforms.save import AsLabelsd
 
 if TYPE_CHECKING:
     from monai.engines import Trainer
+    from monai.inferers import Inferer
 
     from pranet_monai.engines.case_evaluator import CaseEvaluator
     from pranet_monai.reports import RunReport
 
-__all__ = ["check_run", "check_training", "finish_run", "own_command", "run_cases", "run_training"]
-
-_OWN_COMMAND: ContextVar[bool] = ContextVar("own_command", default=False)
+__all__ = ["check_device", "check_parts", "check_run", "check_training", "finish_run", "run_cases", "run_training"]
 
 
 def check_run(
@@ -40,8 +49,10 @@ def check_run(
     weights: str | Path,
     official_checkpoint: str | None = None,
     kind: KindName = "volume",
+    device: torch.device | str = "cpu",
+    switches: Mapping[str, Any] | None = None,
 ) -> None:
-    """Ends the run before anything is loaded where the folder, the output or the weights can't be right.
+    """Ends the run before anything is loaded where the folder, the output, the weights or an option can't be right.
 
     Args:
         dataset_dir: must hold at least one image.
@@ -49,17 +60,66 @@ def check_run(
         weights: must be a file.
         official_checkpoint: the authors' file that they can be made of, if there is one.
         kind: of the cases, as in ``find_cases``.
+        device: where the network is to run.
+        switches: id → value, which must be True or False.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
-    with _wrong_use_exits():
+    from_here_in_one_line()
+    with ends_in_one_line(KEPT_CASES):
         check_argv(sys.argv[1:])
+        _check_options({"dataset_dir": dataset_dir, "output_dir": output_dir}, switches or {})
+        check_device(device, "device")
         find_cases(dataset_dir, output_dir=output_dir, kind=kind)
         find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
         if os.environ.get("RANK", "0") == "0":  # the first of torchrun's processes locks the folder for all
             RunFolder(output_dir).check_unlocked()
+
+
+def check_parts(cases: Sequence[Mapping[str, Any]], inferer: Inferer, postprocessing: Callable) -> None:
+    """Lets a config make what can be wrong in it before a former report is touched.
+
+    Args:
+        cases: as ``find_cases`` lists them; making them refuses what it can't understand.
+        inferer: must give labels or probabilities.
+        postprocessing: the transforms that make masks of that.
+
+    Raises:
+        SystemExit: with code 2, after one line on stderr that says what to do.
+    """
+    with ends_in_one_line(KEPT_CASES):
+        output = getattr(inferer, "output", None)
+        if output == "logits" and any(
+            isinstance(step, AsLabelsd) for step in getattr(postprocessing, "transforms", ())
+        ):
+            raise UsageError(
+                "inferer#output 'logits': found nothing that makes masks of logits; allowed: 'labels', "
+                "'probabilities'; fix: --save_probabilities True writes maps beside the masks"
+            )
+
+
+def check_device(device: torch.device | str, option: str) -> None:
+    """Refuses a device that this machine doesn't have.
+
+    Args:
+        device: its name, as for ``torch.device``.
+        option: what it was given as, for the error.
+
+    Raises:
+        UsageError: says what is wrong with it.
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+        if found.type == "meta":
+            raise NotImplementedError("it holds no numbers")
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        reason = shorten(str(error), 60)
+        raise UsageError(
+            f"{option} {device}: found no such device ({reason}); allowed: cpu, or a GPU of this machine"
+        ) from error
 
 
 def check_training(
@@ -70,6 +130,10 @@ def check_training(
     finetune_from: str | Path | None = None,
     kind: KindName = "volume",
     data_set: str | None = None,
+    output_dir: str | Path = "runs",
+    device: torch.device | str = "cpu",
+    switches: Mapping[str, Any] | None = None,
+    counts: Mapping[str, Any] | None = None,
 ) -> None:
     """Ends a training of the command line before anything is loaded where its options, data or split can't be right.
 
@@ -84,15 +148,25 @@ def check_training(
         finetune_from: must be a file where it is given.
         kind: of the cases, as in ``find_cases``.
         data_set: whose layouts are understood, as in ``find_cases``.
+        output_dir: where the training writes.
+        device: where the network is to be trained.
+        switches: id → value, which must be True or False.
+        counts: id → value, which must be a whole number, 1 or more.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
     arguments = sys.argv[1:]
-    if arguments[:1] != ["run"] and not _OWN_COMMAND.get():
+    if arguments[:1] != ["run"] and not is_command():
         return
-    with _wrong_use_exits():
+    from_here_in_one_line()
+    with ends_in_one_line(KEPT_EPOCHS):
         check_argv(arguments)
+        _check_options({"dataset_dir": dataset_dir, "output_dir": output_dir}, switches or {})
+        check_device(device, "device")
+        for name, value in (counts or {}).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(f"{name} {value!r}: allowed: whole numbers, 1 or more")
         if finetune_from is not None:
             weights_to_start_from(finetune_from)
         if not any(argument.startswith("--train#dataset") for argument in arguments):
@@ -105,9 +179,9 @@ def run_training(trainer: Trainer) -> None:
     """Runs a training.
 
     Raises:
-        SystemExit: with code 2 where it can't be resumed.
+        SystemExit: with code 2 where it can't be resumed; with 130 or 143 where it is stopped from outside.
     """
-    with _wrong_use_exits():
+    with ends_in_one_line(KEPT_EPOCHS):
         trainer.run()
 
 
@@ -115,9 +189,10 @@ def run_cases(evaluator: CaseEvaluator) -> None:
     """Runs the loop over the cases.
 
     Raises:
-        SystemExit: with code 2 where the weights don't fit the network; with 1 where nothing more can be written.
+        SystemExit: with code 2 where the weights don't fit the network; with 1 where nothing more can be written; with
+            130 or 143 where it is stopped from outside.
     """
-    with _wrong_use_exits(), _full_disk_exits():
+    with ends_in_one_line(KEPT_CASES), full_disk_exits():
         evaluator.run()
 
 
@@ -143,37 +218,16 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[s
         raise SystemExit(1)
 
 
-@contextmanager
-def own_command() -> Iterator[None]:
-    """Around a run of ``pranet-monai``: wrong use ends it, as it ends ``monai.bundle run``."""
-    token = _OWN_COMMAND.set(True)
-    try:
-        yield
-    finally:
-        _OWN_COMMAND.reset(token)
-
-
-@contextmanager
-def _wrong_use_exits() -> Iterator[None]:
-    try:
-        yield
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-
-
-@contextmanager
-def _full_disk_exits() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"error: {where}found that nothing more can be written ({error.strerror or error}); the finished cases are "
-            "kept; fix: make room, then go on with resume",
-            file=sys.stderr,
-        )
-        raise SystemExit(1) from error
+def _check_options(folders: Mapping[str, Any], switches: Mapping[str, Any]) -> None:
+    """Refuses what the command line lets through, although it means nothing or something else than was meant."""
+    for name, value in folders.items():
+        if not isinstance(value, (str, Path)):  # MONAI takes a name such as 2024 for a number
+            raise UsageError(f"{name} {value!r}: found no path; allowed: a folder, ./{value} for one of this name")
+        if not str(value).strip():
+            raise UsageError(f"{name}: found an empty path; allowed: a folder, . for the current one")
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} {value!r}: allowed: True or False")
 
 
 def _check_writable(folder: Path) -> None:

@@ -9,16 +9,15 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Literal
 
-import torch
 from monai.bundle import ConfigWorkflow
 
-from pranet_monai.apps.bundle_run import own_command
+from pranet_monai.apps.bundle_run import check_device
+from pranet_monai.apps.endings import own_command
 from pranet_monai.apps.overrides import check_ids
 from pranet_monai.bundle_store import Bundle
-from pranet_monai.errors import UsageError, unwrapped
+from pranet_monai.errors import unwrapped
 
 __all__ = ["MIRRORED", "as_path", "device_of", "is_one_of_several", "run_workflow"]
 
@@ -79,13 +78,7 @@ def device_of(name: str | None) -> dict[str, str]:
     """
     if name is None:
         return {}
-    try:
-        torch.empty(0, device=torch.device(name))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = shorten(str(error), 60)
-        raise UsageError(
-            f"--device {name}: found no such device ({reason}); allowed: cpu, or a GPU of this machine"
-        ) from error
+    check_device(name, "--device")
     return {"device": name}
 
 

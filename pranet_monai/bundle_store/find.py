@@ -28,7 +28,7 @@ def find_bundle(bundle: str | Path) -> Bundle:
             a newer version of this package.
     """
     path = Path(bundle).expanduser()
-    if Bundle.is_one(path):
+    if str(bundle).strip() and Bundle.is_one(path):  # an empty text isn't the current folder
         found = Bundle(path.resolve())
     elif path.is_file():
         found = _packed(path)
@@ -80,7 +80,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _unknown(name: str, bundles: Sequence[Bundle]) -> str:
-    if Path(name).is_dir():
+    if name.strip() and Path(name).is_dir():
         found = "found a folder without configs/inference.json, which is no bundle, and no bundle of this name"
     else:
         close = difflib.get_close_matches(name, [known for b in bundles for known in (b.short_name, b.name)], n=2)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -14,5 +15,7 @@ EXAMPLE = "pranet-monai build-bundles --check"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``build-bundles``."""
-    parser.add_argument("root", nargs="?", type=Path, metavar="FOLDER", help="of the bundles (default: the checkout's)")
+    parser.add_argument(
+        "root", nargs="?", type=a_path, metavar="FOLDER", help="of the bundles (default: the checkout's)"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not up to date")

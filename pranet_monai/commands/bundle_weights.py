@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pranet_monai.commands.complete import with_bundle_names
+from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -17,7 +17,7 @@ EXAMPLE = "pranet-monai bundle-weights runs/model_trained.pt --bundle acdc"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``bundle-weights``."""
     parser.add_argument(
-        "weights", type=Path, nargs="+", metavar="FILE",
+        "weights", type=a_path, nargs="+", metavar="FILE",
         help="what a training left, such as model_trained.pt; of several, trained from the same start, their mean",
     )  # fmt: skip
     with_bundle_names(parser.add_argument("--bundle", required=True, help="name or folder, such as acdc"))

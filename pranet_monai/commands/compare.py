@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pranet_monai.commands.names import METRICS
+from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -16,7 +16,7 @@ EXAMPLE = "pranet-monai compare judged other"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``compare``."""
-    parser.add_argument("a", type=Path, metavar="A", help="metrics.csv, or folder of a report")
-    parser.add_argument("b", type=Path, metavar="B", help="the same of the other evaluation")
+    parser.add_argument("a", type=a_path, metavar="A", help="metrics.csv, or folder of a report")
+    parser.add_argument("b", type=a_path, metavar="B", help="the same of the other evaluation")
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["dice", "hd95_mm"], help="which to print")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="write comparison.csv and comparison.json there")
+    parser.add_argument("--output", type=a_path, metavar="DIR", help="write comparison.csv and comparison.json there")

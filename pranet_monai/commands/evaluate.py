@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from pranet_monai.commands.names import LABEL_MAPS, TOLERANCE_MM
+from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -16,8 +17,8 @@ EXAMPLE = "pranet-monai evaluate --predictions masks --labels experts --label-ma
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``evaluate``."""
-    parser.add_argument("--predictions", type=Path, required=True, metavar="DIR", help="masks to judge")
-    parser.add_argument("--labels", type=Path, required=True, metavar="DIR", help="the experts' masks")
+    parser.add_argument("--predictions", type=a_path, required=True, metavar="DIR", help="masks to judge")
+    parser.add_argument("--labels", type=a_path, required=True, metavar="DIR", help="the experts' masks")
     parser.add_argument("--label-map", required=True, choices=LABEL_MAPS, metavar="NAME", help="one of %(choices)s")
     parser.add_argument(
         "--label-numbers", choices=("raw", "classes"), default="raw",
@@ -27,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prediction-numbers", choices=("classes", "raw"), default="classes",
         help="what the masks to judge hold (%(default)s); only maps that renumber, such as synapse8, tell them apart",
     )  # fmt: skip
-    parser.add_argument("--images", type=Path, metavar="DIR", help="images to draw the masks on")
+    parser.add_argument("--images", type=a_path, metavar="DIR", help="images to draw the masks on")
     parser.add_argument(
-        "--output", type=Path, default=Path("evaluation"), metavar="DIR", help="gets report/ (%(default)s)"
+        "--output", type=a_path, default=Path("evaluation"), metavar="DIR", help="gets report/ (%(default)s)"
     )
     volumes = parser.add_argument_group("volumes alone")
     volumes.add_argument("--hd95", choices=("pooled", "max"), help="definition of HD95 (pooled)")

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pranet_monai.commands.complete import with_bundle_names
+from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -16,7 +16,7 @@ EXAMPLE = "pranet-monai import-checkpoint EMCAD_Synapse.pth --bundle synapse"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``import-checkpoint``."""
-    parser.add_argument("checkpoint", type=Path, metavar="FILE", help="the authors' checkpoint, such as RES-V2.pth")
+    parser.add_argument("checkpoint", type=a_path, metavar="FILE", help="the authors' checkpoint, such as RES-V2.pth")
     target = parser.add_mutually_exclusive_group()
     with_bundle_names(target.add_argument("--bundle", help="name or folder of the bundle that gets the weights"))
-    target.add_argument("--output", type=Path, help="file for the weights under our names")
+    target.add_argument("--output", type=a_path, help="file for the weights under our names")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 
+from pranet_monai.commands.options import a_path
+
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
 SUMMARY = "install a packed bundle, so that its name works from any folder"
@@ -14,7 +16,7 @@ EXAMPLE = "pranet-monai install acdc_emcad_dsra_segmentation_v0.1.0.zip"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``install``."""
     parser.add_argument(
-        "source", metavar="ZIP|FOLDER",
+        "source", type=a_path, metavar="ZIP|FOLDER",
         help="what pranet-monai pack has made, or a bundle's folder; a bundle can run code: install what you trust",
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="take the place of an installed bundle of this name")

@@ -4,8 +4,20 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-__all__ = ["add_device_and_set"]
+__all__ = ["a_path", "add_device_and_set"]
+
+
+def a_path(text: str) -> Path:
+    """A file or folder; an empty text, as an unset variable of a shell leaves it, isn't taken for the current folder.
+
+    Raises:
+        argparse.ArgumentTypeError: there is nothing in it.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("found an empty path; allowed: a file or folder, . for the current folder")
+    return Path(text)
 
 
 def add_device_and_set(parser: argparse.ArgumentParser) -> None:

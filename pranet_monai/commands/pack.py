@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from pranet_monai.commands.complete import with_bundle_names
+from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -17,4 +18,4 @@ EXAMPLE = "pranet-monai pack acdc --output-dir dist"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``pack``."""
     with_bundle_names(parser.add_argument("bundle", help="name or folder, such as acdc"))
-    parser.add_argument("--output-dir", type=Path, default=Path("."), help="folder for the zip file (here)")
+    parser.add_argument("--output-dir", type=a_path, default=Path("."), help="folder for the zip file (here)")

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -14,6 +15,6 @@ EXAMPLE = "pranet-monai phantom sample"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``phantom``."""
-    parser.add_argument("folder", type=Path, help="gets imagesTr/ and labelsTr/")
+    parser.add_argument("folder", type=a_path, help="gets imagesTr/ and labelsTr/")
     parser.add_argument("--patients", type=int, default=2, metavar="N", help="each with two volumes (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="other numbers are other patients (%(default)s)")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from pranet_monai.commands.complete import with_bundle_names
-from pranet_monai.commands.options import add_device_and_set
+from pranet_monai.commands.options import a_path, add_device_and_set
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -16,8 +16,8 @@ EXAMPLE = "pranet-monai segment volumes results --bundle acdc"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``segment``."""
-    parser.add_argument("input", metavar="INPUT", help="folder with its sub-folders, or one file")
-    parser.add_argument("output", metavar="OUTPUT", help="folder that gets the masks and report/")
+    parser.add_argument("input", type=a_path, metavar="INPUT", help="folder with its sub-folders, or one file")
+    parser.add_argument("output", type=a_path, metavar="OUTPUT", help="folder that gets the masks and report/")
     with_bundle_names(
         parser.add_argument(
             "--bundle",
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on after an interruption: finished cases are kept")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
-        "--labels", metavar="DIR|none",
+        "--labels", type=a_path, metavar="DIR|none",
         help="where the experts' masks are (default: beside the images, where they lie there); none: don't look",
     )  # fmt: skip
     parser.add_argument("--evaluate", action="store_true", help="a case without an expert's mask counts as failed")

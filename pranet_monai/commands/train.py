@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from pranet_monai.commands.complete import with_bundle_names
-from pranet_monai.commands.options import add_device_and_set
+from pranet_monai.commands.options import a_path, add_device_and_set
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -17,8 +17,10 @@ EXAMPLE = "pranet-monai train acdc /path/to/ACDC runs --epochs 20"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``train``."""
     with_bundle_names(parser.add_argument("bundle", metavar="BUNDLE", help="name or folder of the bundle"))
-    parser.add_argument("data", metavar="DATA", help="folder of images with the experts' masks")
-    parser.add_argument("output", metavar="OUTPUT", help="folder for the state, the last weights and the curve")
+    parser.add_argument("data", type=a_path, metavar="DATA", help="folder of images with the experts' masks")
+    parser.add_argument(
+        "output", type=a_path, metavar="OUTPUT", help="folder for the state, the last weights and the curve"
+    )
     parser.add_argument("--resume", action="store_true", help="go on after an interruption, to the same result")
     parser.add_argument("--split", metavar="NAME", help="which patients train: a known split or a .json file")
     parser.add_argument("--train-part", nargs="+", metavar="PART", help="parts of the split to train on")
@@ -27,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, metavar="N", help="slices in a step, of each process")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="its peak")
     parser.add_argument("--seed", type=int, metavar="N", help="other numbers are other trainings")
-    parser.add_argument("--finetune-from", metavar="FILE", help="begin with these weights; the classes may differ")
-    parser.add_argument("--ckpt-dir", metavar="DIR", help="gets model_trained.pt (default: models/ of the bundle)")
+    parser.add_argument(
+        "--finetune-from", type=a_path, metavar="FILE", help="begin with these weights; the classes may differ"
+    )
+    parser.add_argument(
+        "--ckpt-dir", type=a_path, metavar="DIR", help="gets model_trained.pt (default: models/ of the bundle)"
+    )
     parser.add_argument("--tracking", metavar="mlflow|FILE", help="keep a record of the run, as MONAI does")
     add_device_and_set(parser)

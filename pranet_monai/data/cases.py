@@ -172,6 +172,9 @@ def _search(
     output_dir: str | Path | None,
     kind: str,
 ) -> Search:
+    for name, path in (("dataset_dir", dataset_dir), ("label_dir", label_dir)):
+        if path is not None and not str(path).strip():
+            raise UsageError(f"{name}: found an empty path; allowed: a folder, . for the current one")
     root = Path(dataset_dir).expanduser()
     if not root.exists():
         raise UsageError(f"dataset_dir {root}: found no such folder or file; fix: give a folder of {kind}s")

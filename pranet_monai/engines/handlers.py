@@ -54,6 +54,7 @@ class ProgressHandler:
             engine.add_event_handler(event, self.ended)
         engine.add_event_handler(CaseEvents.CASE_FAILED, self.failed)
         engine.add_event_handler(Events.COMPLETED, self.finished)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.stopped)
 
     def started(self, engine: CaseEvaluator) -> None:
         """Draws the empty bar."""
@@ -71,3 +72,8 @@ class ProgressHandler:
     def finished(self, engine: CaseEvaluator) -> None:
         """Leaves the full bar on the screen."""
         self.bar.close()
+
+    def stopped(self, engine: CaseEvaluator, error: BaseException) -> None:
+        """Leaves the bar where it is, so that what is said of the error stands below it."""
+        self.bar.close()
+        raise error

@@ -119,6 +119,8 @@ def test_train_on_several_devices_and_with_a_record(called: Called, monkeypatch:
         (["--bundle", "acdc", "--evaluate", "--labels", "none"], "nothing to compare with"),
         (["--bundle", "acdc", "--set", "inferer#tta=[[5]]"], "must list mirrorings"),
         (["--bundle", "acdc", "--labels", "nowhere"], "label_dir nowhere: found no such folder"),
+        (["--bundle", "acdc", "--labels", ""], "argument --labels: found an empty path; allowed: a file or folder"),
+        (["--bundle", ""], "found no bundle of this name"),
         ([], "found no --bundle, and an image doesn't say what to look for"),
     ],
 )  # fmt: skip
@@ -126,10 +128,26 @@ def test_wrong_use_is_one_line_and_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     (tmp_path / "a.nii.gz").touch()
-    assert main(["segment", str(tmp_path), str(tmp_path / "out"), *options]) == 2
+    assert code_of(["segment", str(tmp_path), str(tmp_path / "out"), *options]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1 and message in said
     assert not list((tmp_path).glob("out/*"))
+
+
+@pytest.mark.parametrize("command", [["segment", "", "out"], ["segment", "in", " "], ["train", "acdc", "in", ""]])
+def test_an_empty_folder_is_not_the_current_one(
+    capsys: pytest.CaptureFixture[str], called: Called, command: list[str]
+) -> None:
+    assert code_of([*command, "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and "found an empty path" in said and not called
+
+
+def code_of(arguments: list[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as ended:
+        return int(ended.code or 0)
 
 
 def test_without_a_bundle_those_with_weights_are_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,4 +209,7 @@ def test_ctrl_c_is_130(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, "segment", str(tmp_path), str(tmp_path / "out"), "--bundle", "acdc"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 130, done.stderr
-    assert "stopped; finished cases are kept" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        "stopped: finished cases are kept; the same command with --resume goes on" in done.stderr
+        and "Traceback" not in done.stderr
+    )

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a command ends that can't go on: one line on stderr, no traceback, and the exit code that a shell expects.
+
+1 for a full disk, 2 for wrong use, 130 after Ctrl-C, 143 after SIGTERM. Loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType, TracebackType
+from typing import NoReturn
+
+from pranet_monai.errors import UsageError, own_error
+
+__all__ = [
+    "KEPT_CASES",
+    "KEPT_EPOCHS",
+    "Terminated",
+    "ends_in_one_line",
+    "exit_code_of",
+    "from_here_in_one_line",
+    "full_disk_exits",
+    "is_command",
+    "own_command",
+    "stoppable",
+]
+
+KEPT_CASES = "finished cases are kept"
+KEPT_EPOCHS = "finished epochs are kept"
+
+_OWN_COMMAND: ContextVar[bool] = ContextVar("own_command", default=False)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as ``kill`` and the schedulers of clusters send it; what lets Ctrl-C through lets this through."""
+
+
+def exit_code_of(stop: KeyboardInterrupt) -> int:
+    """128 and the signal's number: 143 after SIGTERM, 130 after Ctrl-C."""
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Inside, SIGTERM raises :class:`Terminated`, so that half-written files are removed; afterwards it is as before.
+
+    A program that handles SIGTERM itself keeps its handler, and so do threads, which can't have any.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def own_command() -> Iterator[None]:
+    """Around a run of ``pranet-monai``: wrong use ends it, as it ends ``monai.bundle run``."""
+    token = _OWN_COMMAND.set(True)
+    try:
+        yield
+    finally:
+        _OWN_COMMAND.reset(token)
+
+
+def is_command() -> bool:
+    """Whether this process is a command, ours or ``python -m monai.bundle``, and not somebody else's program."""
+    return _OWN_COMMAND.get() or _is_monais_command()
+
+
+@contextmanager
+def ends_in_one_line(kept: str) -> Iterator[None]:
+    """Around the work of a run: wrong use ends it, and in a command Ctrl-C and SIGTERM do.
+
+    Args:
+        kept: what a stopped run leaves.
+
+    Raises:
+        SystemExit: with code 2, 130 or 143, after one line on stderr.
+    """
+    if not is_command():
+        with _wrong_use_exits():
+            yield
+        return
+    try:
+        with stoppable(), _no_log_of_a_stop(), _wrong_use_exits():
+            yield
+    except KeyboardInterrupt as stop:
+        option = "--resume" if _OWN_COMMAND.get() else "--resume True"
+        print(f"stopped: {kept}; the same command with {option} goes on", file=sys.stderr)
+        raise SystemExit(exit_code_of(stop)) from stop
+
+
+@contextmanager
+def full_disk_exits() -> Iterator[None]:
+    """Around what writes: a full disk ends the run with code 1 after one line on stderr."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {where}found that nothing more can be written ({error.strerror or error}); the {KEPT_CASES}; "
+            "fix: make room, then go on with resume",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from error
+
+
+def from_here_in_one_line() -> None:
+    """Lets ``python -m monai.bundle`` name wrong use in a line of its own, too, where a component is made.
+
+    MONAI makes the components of a config before any function of ours runs that could catch what they raise. Only that
+    process is changed, whose end is near then: any other program keeps its tracebacks.
+    """
+    if _is_monais_command() and sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _excepthook
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        print("\nstopped", file=sys.stderr)
+        raise SystemExit(exit_code_of(error))  # Python takes the code over
+    found = own_error(error) if isinstance(error, Exception) else None
+    if found is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f"error: {found}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+@contextmanager
+def _wrong_use_exits() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+@contextmanager
+def _no_log_of_a_stop() -> Iterator[None]:
+    """What ignite and MONAI log of an interrupt, with a traceback, helps nobody who has pressed Ctrl-C."""
+    handlers = [handler for handler in (*logging.getLogger().handlers, logging.lastResort) if handler]
+    for handler in handlers:
+        handler.addFilter(_is_no_stop)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_is_no_stop)
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    return not isinstance(sys.exc_info()[1], KeyboardInterrupt)
+
+
+def _is_monais_command() -> bool:
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name == "monai.bundle.__main__"
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
