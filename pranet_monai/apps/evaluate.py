@@ -18,6 +18,7 @@ from pranet_monai.data.labels import LabelMap, LabelNumbers, get_label_map
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import Item, KindName, form_of
 from pranet_monai.forms.grid import original_affine
+from pranet_monai.forms.remarks import remarks_of, remarks_of_error, with_remarks
 from pranet_monai.reports import KINDS, CaseMeasurer, CaseResult, MeasuredRow, RunReport, create_kind
 from pranet_monai.reports.text import results_table
 
@@ -88,18 +89,26 @@ def _compare(
     """Measures one pair; the frames of a cine have rows of their own."""
     start = time.perf_counter()
     try:
-        rows = _measure(measurer, case, prediction, label, picture, numbers)
+        loaded = form_of(prediction).read_prediction(prediction)
+        with with_remarks(remarks_of(loaded)):
+            rows = _measure(measurer, case, prediction, loaded, label, picture, numbers)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
         reason = str(error) if isinstance(error, BadCaseError) else f"{type(error).__name__}: {error}"
-        return CaseResult(case, "failed", reason)
-    return CaseResult(case, "ok", seconds=round((time.perf_counter() - start) / len(rows), 3), rows=rows)
+        return CaseResult(case, "failed", reason, remarks=remarks_of_error(error))
+    seconds = round((time.perf_counter() - start) / len(rows), 3)
+    return CaseResult(case, "ok", seconds=seconds, rows=rows, remarks=remarks_of(loaded))
 
 
 def _measure(
-    measurer: CaseMeasurer, case: str, prediction: Item, label: Item, picture: Item | None, numbers: LabelNumbers
+    measurer: CaseMeasurer,
+    case: str,
+    prediction: Item,
+    loaded: MetaTensor,
+    label: Item,
+    picture: Item | None,
+    numbers: LabelNumbers,
 ) -> list[MeasuredRow]:
     form, label_map = form_of(prediction), measurer.label_map
-    loaded = form.read_prediction(prediction)
     masks = loaded.numpy(force=True)
     if form.kind == "volume":
         masks = label_map.from_raw(masks, prediction["label"]) if numbers == "raw" else masks

@@ -15,6 +15,7 @@ from monai.data import Dataset, ThreadDataLoader
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import form_of
+from pranet_monai.forms.remarks import REMARKS, remarks_of_error
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.storage.hashing import file_sha256
 
@@ -46,8 +47,9 @@ class CaseDataset(Dataset):
     """The items of ``find_cases``, loaded and preprocessed.
 
     Beside what the transform makes of an item, two short forms can come out: ``{case, error}`` for a case that fails
-    with that reason, and ``{case, finished_rows}`` for one that an earlier run has finished. One whose mask that run
-    has finished, but not its rows, is loaded and has its ``finished_mask``. A loaded case keeps its ``item``.
+    with that reason (and ``remarks``, where there are any), and ``{case, finished_rows}`` for one that an earlier run
+    has finished. One whose mask that run has finished, but not its rows, is loaded and has its ``finished_mask``. A
+    loaded case keeps its ``item``.
 
     Args:
         data: items of ``find_cases``.
@@ -92,7 +94,8 @@ class CaseDataset(Dataset):
             loaded: dict[str, Any] = super()._transform(index)
             return {**loaded, **finished, ITEM: item, LOADING_SECONDS: time.perf_counter() - started}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
-            return {CASE: case, ERROR: reason_of(error)}
+            remarks = remarks_of_error(error)
+            return {CASE: case, ERROR: reason_of(error), **({REMARKS: remarks} if remarks else {})}
 
     @cached_property
     def _weights_sha256(self) -> str:

@@ -30,6 +30,7 @@ from pranet_monai.engines.case_dataset import (
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import form_of
 from pranet_monai.forms.grid import FRAMES, original_affine
+from pranet_monai.forms.remarks import remarks_of, remarks_of_error
 from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
 from pranet_monai.transforms.save import PROBABILITIES
 
@@ -86,7 +87,8 @@ class CaseRunner:
             if full_disk := full_disk_in(error):  # no case after this one could be better
                 raise full_disk from error
             _log.debug("case %s failed", case, exc_info=True)
-            return CaseResult(case, "failed", reason_of(error))
+            remarks = _all_remarks(item.get(CommonKeys.IMAGE), item, remarks_of_error(error))
+            return CaseResult(case, "failed", reason_of(error), remarks=remarks)
         return replace(result, seconds=(time.perf_counter() - started) / max(1, len(result.rows)))
 
     def segment(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,15 +119,16 @@ class CaseRunner:
         """A row for the case, or for each frame of a cine; a bad reference costs the metrics, not the volumes."""
         if self.measurer is None:
             return CaseResult(item[CASE], "ok")
-        references, reason = None, ""
+        references, reason, bad_reference = None, "", []
         if CommonKeys.LABEL in item:
             label_map = get_label_map(item.get("label_map", self.measurer.label_map))
             try:
                 references = form_of(item[ITEM]).read_reference(item[ITEM], done[CommonKeys.PRED], label_map)
             except BadCaseError as error:
-                reason = str(error)
+                reason, bad_reference = str(error), [f"reference: {remark}" for remark in error.remarks]
         rows = self._rows(self.measurer, item, done, references)
-        return CaseResult(item[CASE], "failed" if reason else "ok", reason, rows=rows)
+        remarks = _all_remarks(item[CommonKeys.IMAGE], done[CommonKeys.PRED], bad_reference)
+        return CaseResult(item[CASE], "failed" if reason else "ok", reason, rows=rows, remarks=remarks)
 
     @staticmethod
     def _rows(
@@ -143,3 +146,9 @@ class CaseRunner:
             )
             for index, name in enumerate(measurer.folder.row_names(item[ITEM], prediction))
         ]
+
+
+def _all_remarks(*sources: Any) -> list[str]:
+    """The remarks on a case, each once: of what was loaded and made, of an item that failed, or a list of them."""
+    found = [source if isinstance(source, list) else remarks_of(source) for source in sources]
+    return list(dict.fromkeys(remark for remarks in found for remark in remarks))

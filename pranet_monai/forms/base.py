@@ -102,7 +102,8 @@ class Form(ABC):
 
         Args:
             item: with ``label``.
-            image: anything (frames, …) with the metadata of :meth:`read_image` or :meth:`read_mask`.
+            image: anything (frames, …) with the metadata of :meth:`read_image` or :meth:`read_mask`; gets the
+                remarks on the reference's file.
             label_map: turns the numbers of the file into class numbers.
 
         Returns:

@@ -17,6 +17,7 @@ from pranet_monai.forms.files import check_gzip, is_nibabel, open_nibabel, open_
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_same_grid, is_same_grid, original_affine
 from pranet_monai.forms.label_table import label_table_extension, read_label_table
 from pranet_monai.forms.provenance import Provenance
+from pranet_monai.forms.remarks import add_remarks, remarks_of
 from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["VolumeForm", "mask_on_file_grid"]
@@ -32,6 +33,7 @@ class VolumeForm(Form):
     def read_reference(self, item: Item, image: MetaTensor, label_map: LabelMap) -> np.ndarray:
         """See the base class."""
         label = self.read_mask(item)
+        add_remarks(image, [f"reference: {remark}" for remark in remarks_of(label)])
         self.check_same_grid(label, image)
         values = label.numpy(force=True)
         if FRAMES in image.meta:

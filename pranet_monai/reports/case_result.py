@@ -42,6 +42,7 @@ class CaseResult:
         reason: why it failed.
         seconds: that it took, loading, measuring and drawing included; of a cine for each frame.
         rows: one, or one per frame of a cine; of a skipped case the names alone.
+        remarks: what was assumed where its files say too little or contradict themselves.
     """
 
     case: str
@@ -49,6 +50,7 @@ class CaseResult:
     reason: str = ""
     seconds: float | None = None
     rows: list[MeasuredRow] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 class CaseMeasurer:

@@ -22,10 +22,12 @@ __all__ = ["cases_section", "picture"]
 
 EMBEDDED = 200  # pictures inside the page, about 20 MB; the rest are links into previews/
 JPEG_QUALITY = 78
+REMARK = "remark"
 FLAGS = {
     "missed": "an organ missed",
     "false_positive": "a false-positive organ",
     "border": "an organ at the edge of the volume",
+    REMARK: "with a remark",
 }
 
 
@@ -62,8 +64,9 @@ def cases_section(
         is_open = index == 0  # the worst case shows that the others unfold too
         rows.append(_case_row(row, organs, measures, f"case-{index}", is_open))
         details = _details(organs, measures) if row["status"] != "failed" else element("p", row["reason"])
+        remark = element("p", f"Remark: {row[REMARK]}", class_="warn") if row.get(REMARK) else ""
         shown = picture(folder, row["case"], embed=index < EMBEDDED)
-        cell = element("td", shown, details, colspan=3 + len(colors))
+        cell = element("td", shown, details, remark, colspan=3 + len(colors))
         rows.append(element("tr", cell, class_="detail", id=f"case-{index}", hidden=not is_open))
     known = {measure.key: _facts(measure) for measure in measures}
     table = element("table", _head(colors), element("tbody", *rows), id="cases", data_measures=json.dumps(known))
@@ -106,15 +109,17 @@ def _heading(column: str, text: str, class_: str | None = None, organ: str | Non
 def _case_row(row: Row, organs: Mapping[str, Row], measures: Sequence[Measure], detail: str, is_open: bool) -> Markup:
     expanded = str(is_open).lower()
     opener = element("button", row["case"], type="button", aria_expanded=expanded, aria_controls=detail)
+    badge = element("small", "remark", title=row[REMARK]) if row.get(REMARK) else ""
     status_class = "text bad" if row["status"] == "failed" else "text"
     cells = [
         element("td", opener, class_="text", data_column="case"),
-        element("td", row["status"], class_=status_class, data_column="status"),
+        element("td", row["status"], badge, class_=status_class, data_column="status"),
         _value_cell("mean", {measure.key: _mean(organs, measure) for measure in measures}, measures),
     ]
     for organ, values in organs.items():
         cells.append(_value_cell(organ, values, measures, organ))
-    return element("tr", *cells, class_="case", data_case=row["case"], data_status=row["status"])
+    flags = REMARK if row.get(REMARK) else None
+    return element("tr", *cells, class_="case", data_case=row["case"], data_status=row["status"], data_flags=flags)
 
 
 def _value_cell(column: str, values: Row, measures: Sequence[Measure], organ: str | None = None) -> Markup:
@@ -173,7 +178,9 @@ def _controls(
     cases: Sequence[Row], measures: Sequence[Measure], colors: Mapping[str, str], has_reference: bool
 ) -> Markup:
     states = {status: status for status in dict.fromkeys(row["status"] for row in cases)}
-    states |= {flag: text for flag, text in FLAGS.items() if has_reference or flag == "border"}
+    remarked = {REMARK} if any(row.get(REMARK) for row in cases) else set()
+    possible = (set(FLAGS) - {REMARK} if has_reference else {"border"}) | remarked
+    states |= {flag: text for flag, text in FLAGS.items() if flag in possible}
     search = element("input", id="search", type="search", placeholder="part of the name")
     return element(
         "div",

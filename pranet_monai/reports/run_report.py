@@ -25,7 +25,7 @@ from pranet_monai.storage.tables import CaseTable, Row, read_csv, write_csv, wri
 
 __all__ = ["RunReport"]
 
-CASE_COLUMNS = ["case", "status", "reason", "seconds"]
+CASE_COLUMNS = ["case", "status", "reason", "remark", "seconds"]
 KEPT = "kept from an earlier run"
 
 
@@ -81,7 +81,7 @@ class RunReport:
     def add(self, result: CaseResult) -> None:
         """Write down what became of a case; a skipped one keeps its former rows."""
         if result.status == "failed" and not result.rows:
-            self._add_failure(result.case, result.reason)
+            self._add_failure(result)
         for row in result.rows:
             if result.status == "skipped":
                 self._keep(row.name)
@@ -94,16 +94,15 @@ class RunReport:
             self._metrics.put(measured.name, [{"case": measured.name, **organ} for organ in measured.organs])
         else:
             self._metrics.drop([measured.name])
-        outcome = {"status": result.status, "reason": " ".join(result.reason.split()), "seconds": result.seconds}
-        row: Row = {"case": measured.name, **outcome}
+        row: Row = {"case": measured.name, **_outcome(result), "seconds": result.seconds}
         organs = measured.organs
         row |= {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in self.kind.organ_columns}
         self._cases.put(measured.name, [row])
 
-    def _add_failure(self, case: str, reason: str) -> None:
-        self._metrics.drop([case])
-        self.paths.preview(case).unlink(missing_ok=True)
-        self._cases.put(case, [{"case": case, "status": "failed", "reason": " ".join(reason.split())}])
+    def _add_failure(self, result: CaseResult) -> None:
+        self._metrics.drop([result.case])
+        self.paths.preview(result.case).unlink(missing_ok=True)
+        self._cases.put(result.case, [{"case": result.case, **_outcome(result)}])
 
     def _keep(self, name: str) -> None:
         former = self._cases[name][0] if name in self._cases else {"case": name}
@@ -215,6 +214,12 @@ class RunReport:
             **run_info,
             "seconds_per_case": {row["case"]: row.get("seconds") for row in self._cases.rows},
         }
+
+
+def _outcome(result: CaseResult) -> Row:
+    """What became of a case in words, each on one line."""
+    remark = "; ".join(" ".join(remark.split()) for remark in result.remarks)
+    return {"status": result.status, "reason": " ".join(result.reason.split()), "remark": remark}
 
 
 @contextmanager

@@ -21,7 +21,7 @@ __all__ = ["CaseTable", "Row", "read_csv", "strict_json", "write_atomically", "w
 Row = dict[str, Any]
 
 DIGITS = 9  # of a number in a cell: more than any measurement has, and no 0.30000000000000004
-TEXT_COLUMNS = frozenset({"case", "organ", "patient", "reason", "status"})  # a case named "007" stays "007"
+TEXT_COLUMNS = frozenset({"case", "organ", "patient", "reason", "remark", "status"})  # a case named "007" stays "007"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -15,6 +15,7 @@ from monai.transforms import LoadImaged
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import Frames, form_of
+from pranet_monai.forms.remarks import remarks_of, with_remarks
 
 __all__ = ["LoadCased"]
 
@@ -64,7 +65,8 @@ class LoadCased(LoadImaged):
             label_map = get_label_map(item["label_map"]) if "label_map" in item else self.label_map
             if label_map is None or "label" not in d:
                 raise KeyError("label")
-            loaded["label"] = _on_grid_of(image, form.read_reference(item, image, label_map))
+            with with_remarks(remarks_of(image)):
+                loaded["label"] = _on_grid_of(image, form.read_reference(item, image, label_map))
         for key, meta_key, postfix in self.key_iterator(d, self.meta_keys, self.meta_key_postfix):
             d[key] = loaded[str(key)]
             if not self._loader.image_only:  # MONAI Label asks for the metadata beside the image

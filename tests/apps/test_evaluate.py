@@ -197,3 +197,14 @@ def test_two_files_of_one_case_are_wrong_use(tmp_path: Path) -> None:
     write(tmp_path / "l" / "a.nii.gz", heart())
     with pytest.raises(UsageError, match="both called 'a'"):
         find_mask_pairs(tmp_path / "p", tmp_path / "l")
+
+
+def test_remarks_on_masks_and_references(tmp_path: Path) -> None:
+    for path in (tmp_path / "predictions" / "a.nii.gz", tmp_path / "labels" / "a.nii.gz"):
+        image = nib.load(write(path, heart()))
+        image.header.set_xyzt_units("micron")
+        nib.save(image, path)
+    assert command(tmp_path / "predictions", tmp_path / "labels", tmp_path / "out") == 0
+    mask, reference = read(tmp_path / "out", "cases.csv")["remark"][0].split("; ")
+    assert mask.startswith("lengths of the header are in microns: converted to mm")
+    assert reference == f"reference: {mask}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pranet_monai.reports import RunReport, create_kind
+from pranet_monai.reports import CaseResult, RunReport, create_kind
 from pranet_monai.reports.charts import box_plot
 from pranet_monai.reports.markup import Markup, element, join
 from pranet_monai.reports.measures import METRICS
@@ -168,3 +168,21 @@ def test_assets_are_packaged() -> None:
     config = ConfigParser()
     config.read(Path(__file__).parents[2] / "setup.cfg")
     assert "reports/assets/*" in config["options.package_data"]["pranet_monai"]
+
+
+def test_remarks_are_shown_and_can_be_filtered(tmp_path: Path) -> None:
+    report = RunReport(tmp_path, "acdc", previews=False)
+    measured = report.measurer.measure("a", volume(1), AFFINE)
+    report.add(CaseResult("a", "ok", rows=[measured], remarks=["first <b>", "second"]))
+    add_case(report, "plain", volume(1), AFFINE)
+    report.add(CaseResult("bad", "failed", "no voxels", remarks=["third"]))
+    report.finish()
+    page = Page(tmp_path / "report" / "index.html")
+    assert "Remark: first <b>; second" in page.text and "Remark: third" in page.text
+    flags = {row["data-case"]: row.get("data-flags") for row in page.all("tr", **{"class": "case"})}
+    assert flags == {"a": "remark", "bad": "remark", "plain": None}
+    assert page.all("option", value="remark")
+
+
+def test_without_remarks_there_is_no_filter_for_them(evaluated: Page) -> None:
+    assert not evaluated.all("option", value="remark")

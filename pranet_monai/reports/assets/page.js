@@ -73,7 +73,7 @@
     for (const row of rows) {
       const name = cell(row, "case").textContent.toLowerCase();
       const scope = organ ? [cell(row, organ)] : [...row.querySelectorAll("[data-organ]")];
-      const flags = [row.dataset.status, ...scope.flatMap((value) => (value?.dataset.flags ?? "").split(" "))];
+      const flags = [row.dataset.status, row.dataset.flags, ...scope.flatMap((value) => (value?.dataset.flags ?? "").split(" "))];
       row.hidden = !words.every((word) => name.includes(word)) || (wanted !== "" && !flags.includes(wanted));
       row.nextSiblingDetail.hidden = row.hidden || !isOpen(row);
       shown += !row.hidden;
