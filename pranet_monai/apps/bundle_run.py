@@ -212,6 +212,8 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[s
     done = report.finish(run_info)
     counts = ", ".join(f"{number} {status}" for status, number in done["cases"].items())
     print(f"{counts}; report: {Path(done['report']) / 'index.html'}")
+    if done["left_out"]:
+        print(done["left_out"], file=sys.stderr)
     for name in done["unwritten"]:
         print(f"error: {done['report']}: found that {name} can't be written; the tables are whole", file=sys.stderr)
     if report.exit_code or done["unwritten"]:

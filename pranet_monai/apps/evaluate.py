@@ -153,4 +153,6 @@ def run(args: argparse.Namespace) -> int:
     print("\n".join(results_table(summary, vocabulary)) if summary else "No case could be measured.")
     counts = ", ".join(f"{number} {status}" for status, number in result["cases"].items() if number)
     print(f"{counts}; report: {Path(result['report']) / 'index.html'}")
+    if result["left_out"]:
+        print(result["left_out"], file=sys.stderr)
     return exit_code

@@ -51,6 +51,10 @@ class Form(ABC):
     def takes(self, path: Path) -> bool:
         """Whether this file or folder is a case of this form."""
 
+    def holds(self, path: Path) -> bool:
+        """Whether a file belongs to cases of this form: as their image, a part of it, or beside it."""
+        return self.takes(path)
+
     @abstractmethod
     def find_images(self, search: Search) -> list[Path]:
         """The images below a folder, without references."""

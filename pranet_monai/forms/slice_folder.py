@@ -47,6 +47,10 @@ class SliceFolder(VolumeForm):
         """See the base class."""
         return path.is_dir() and bool(_slice_paths(path))
 
+    def holds(self, path: Path) -> bool:
+        """See the base class: slices, and the label images of CHAOS."""
+        return bool(file_extension(path, (".dcm",))) or path.parent.name == LABELS
+
     def find_images(self, search: Search) -> list[Path]:
         """See the base class."""
         return sorted({path.parent for path in search.with_extension((".dcm",))})

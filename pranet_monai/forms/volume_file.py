@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +19,7 @@ from pranet_monai.forms.grid import is_same_grid
 from pranet_monai.forms.label_table import read_label_table
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm
-from pranet_monai.forms.volume_reader import EXTENSIONS, read_volume
+from pranet_monai.forms.volume_reader import EXTENSIONS, data_file, read_volume
 
 __all__ = ["VolumeFile"]
 
@@ -27,7 +28,11 @@ _CINE = re.compile(r"(?P<patient>.+)_4d", re.IGNORECASE)
 
 
 class VolumeFile(VolumeForm):
-    """Volumes as single files. NIfTI needs nothing beside this package, ``.nrrd`` and ``.mha`` need ``itk``."""
+    """Volumes as single files, or as a header with its voxels beside it.
+
+    NIfTI, Analyze (``.hdr`` with ``.img``) and FreeSurfer's ``.mgz`` need nothing beside this package; ``.nrrd``,
+    ``.mha`` and ``.mhd`` need ``itk``.
+    """
 
     name: ClassVar[str] = "volume_file"
     patterns: ClassVar[tuple[str, ...]] = tuple(f"*{extension}" for extension in EXTENSIONS)
@@ -35,6 +40,17 @@ class VolumeFile(VolumeForm):
     def takes(self, path: Path) -> bool:
         """See the base class."""
         return bool(file_extension(path, EXTENSIONS))
+
+    def holds(self, path: Path) -> bool:
+        """See the base class: the voxels beside a header, too."""
+        headers = {".img": ".hdr", ".raw": ".mhd", ".zraw": ".mhd"}
+        header = headers.get(path.suffix.lower())
+        return self.takes(path) if header is None else path.with_suffix(header).is_file()
+
+    def fingerprint(self, image: Path) -> str:
+        """See the base class: of the header and of the voxels beside it, where they are two files."""
+        voxels, header = data_file(image), super().fingerprint(image)
+        return header if voxels is None else hashlib.sha256((header + super().fingerprint(voxels)).encode()).hexdigest()
 
     def find_images(self, search: Search) -> list[Path]:
         """See the base class; ACDC's ``_4d`` cines are left out where their frames lie beside them."""

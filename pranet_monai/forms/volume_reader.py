@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -30,10 +31,12 @@ from pranet_monai.forms.nifti_header import (
 )
 from pranet_monai.forms.remarks import REMARKS, remarks_of, with_remarks
 
-__all__ = ["EXTENSIONS", "read_volume"]
+__all__ = ["EXTENSIONS", "data_file", "read_volume"]
 
-EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".mha")
-_READERS = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",)}
+EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd")
+_READERS = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",), ".mhd": ("itk",)}
+_MOST_HEADER_BYTES = 1 << 16
+_DATA_FILE = re.compile(rb"^ElementDataFile *= *(.+?) *$", re.MULTILINE)
 
 
 def read_volume(path: str | Path, frames: Frames = "all") -> MetaTensor:
@@ -62,6 +65,21 @@ def read_volume(path: str | Path, frames: Frames = "all") -> MetaTensor:
         image: Any = _reader()(path)
     with with_remarks(remarks_of(image)):
         return _volume(path, image, frames)
+
+
+def data_file(path: Path) -> Path | None:
+    """The file with the voxels, where they lie beside their header: of ``.hdr`` and ``.mhd``; None for all others."""
+    extension = file_extension(path, (".hdr", ".mhd"))
+    if extension == ".hdr":
+        return next(
+            (path.with_suffix(suffix) for suffix in (".img", ".IMG") if path.with_suffix(suffix).is_file()), None
+        )
+    if extension == ".mhd":
+        with path.open("rb") as file:
+            named = _DATA_FILE.search(file.read(_MOST_HEADER_BYTES).replace(b"\r", b""))
+        data = path.parent / named[1].decode(errors="replace") if named else path
+        return data if named and data.is_file() else None
+    return None
 
 
 def _volume(path: str, image: MetaTensor, frames: Frames) -> MetaTensor:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pranet_monai.forms.left_out import left_out_sentence
 from pranet_monai.reports.cardiac_page import cardiac_section
 from pranet_monai.reports.case_table import cases_section
 from pranet_monai.reports.charts import box_plot
@@ -51,6 +52,7 @@ def write_page(
     title = f"Segmentation report: {plain_name(label_map.name)}"
     parts = [
         _failures(cases),
+        _left_out(run.get("left_out", {})),
         results_section(summary, colors, vocabulary) if summary else sizes_section(cases, colors, vocabulary.size),
         paper_section(summary["paper"], colors) if summary and "paper" in summary else None,
         _plots(cases, metrics, colors, vocabulary),
@@ -120,6 +122,10 @@ def _failures(cases: Sequence[Row]) -> Section | None:
         for row in failed
     ]
     return Section("failed", "Failed cases", table(["Case", "Reason"], rows, text_columns=2))
+
+
+def _left_out(found: Mapping[str, Sequence[str]]) -> Section | None:
+    return Section("left-out", "Left out", element("p", left_out_sentence(found))) if found else None
 
 
 def _plots(

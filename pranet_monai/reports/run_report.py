@@ -14,6 +14,8 @@ from typing import Any
 
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import UsageError
+from pranet_monai.forms import Search
+from pranet_monai.forms.left_out import left_out_files, left_out_sentence
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from pranet_monai.reports.cardiac_page import write_patient_pages
@@ -144,7 +146,8 @@ class RunReport:
             run_info: what the caller knows of the run: ``options``, ``weights`` (a path, recorded with its hash) ...
 
         Returns:
-            ``report`` (the folder), ``kind`` (its name), ``cases`` (count per status), ``summary`` (or ``None``) and
+            ``report`` (the folder), ``kind`` (its name), ``cases`` (count per status), ``summary`` (or ``None``),
+            ``left_out``: a sentence on files of `dataset_dir` that look like images but are no cases, and
             ``unwritten``: what couldn't be written, with the reason; the tables are there whatever happens here.
         """
         counts = dict.fromkeys(("ok", "failed", "skipped"), 0)
@@ -165,7 +168,17 @@ class RunReport:
             write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac, self.kind.vocabulary)
         self.paths.unlock()
         done = {"report": str(self.folder), "kind": self.kind.name, "cases": counts, "summary": summary}
+        done["left_out"] = left_out_sentence(run["left_out"])
         return {**done, "unwritten": unwritten}
+
+    def _left_out(self) -> dict[str, list[str]]:
+        """Files that look like images but are no cases, by extension."""
+        if self.dataset_dir is None or not self.dataset_dir.is_dir():
+            return {}
+        try:
+            return left_out_files(Search(self.dataset_dir, self.paths.root.resolve()), self.kind.name)
+        except UsageError:  # a folder that vanished meanwhile: the run is done all the same
+            return {}
 
     def _write_cardiac(self, metrics: list[Row]) -> list[Row]:
         if not set(ORGANS.values()) <= set(self.label_map.organs):
@@ -207,6 +220,7 @@ class RunReport:
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self._clock, 3),
             "cases": dict(counts),
+            "left_out": self._left_out(),
             "label_map": self.label_map.name,
             "kind": self.kind.name,
             "weights": weights_record(weights) if isinstance(weights, (str, Path)) else weights,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from configparser import ConfigParser
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pranet_monai.apps.bundle_run import finish_run
 from pranet_monai.reports import CaseResult, RunReport, create_kind
 from pranet_monai.reports.charts import box_plot
 from pranet_monai.reports.markup import Markup, element, join
@@ -186,3 +188,17 @@ def test_remarks_are_shown_and_can_be_filtered(tmp_path: Path) -> None:
 
 def test_without_remarks_there_is_no_filter_for_them(evaluated: Page) -> None:
     assert not evaluated.all("option", value="remark")
+
+
+def test_files_that_are_no_cases_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("a.nii.gz", "b.vtk", "c.vtk"):
+        (tmp_path / "data" / name).write_bytes(b"")
+    report = RunReport(tmp_path / "out", "acdc", previews=False, dataset_dir=tmp_path / "data")
+    add_case(report, "a", volume(1), AFFINE)
+    finish_run(report, {})
+    sentence = "left out: 2 .vtk files (b.vtk, c.vtk): of no kind that this run reads"
+    assert capsys.readouterr().err == sentence + "\n"
+    assert sentence in Page(tmp_path / "out" / "report" / "index.html").text
+    run = json.loads((tmp_path / "out" / "report" / "run.json").read_text())
+    assert run["left_out"] == {".vtk": ["b.vtk", "c.vtk"]}
