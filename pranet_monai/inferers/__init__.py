@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a network on 2D slices to labels of whole volumes."""
 
+from pranet_monai.inferers.multi_view import MultiViewInferer
 from pranet_monai.inferers.resampling import Resampling, ToPixdim, ToSize
 from pranet_monai.inferers.slice_volume import SliceVolumeInferer
 
-__all__ = ["Resampling", "SliceVolumeInferer", "ToPixdim", "ToSize"]
+__all__ = ["MultiViewInferer", "Resampling", "SliceVolumeInferer", "ToPixdim", "ToSize"]

@@ -152,7 +152,7 @@ class SliceVolumeInferer(Inferer):
         """
         if self.channels_last and isinstance(network, nn.Module):
             network.to(memory_format=torch.channels_last)
-        stack = SliceStack(inputs, self.axis, self._channels_of_a_frame(inputs, network), self.adjacent_slices)
+        stack = SliceStack(inputs, self.axis, self.channels_of_a_frame(inputs, network), self.adjacent_slices)
         size = self.resampling.size_of(stack)
         divisor = self.divisor or _stated(network, "divisor") or 1
         device = torch.device(self.sw_device or inputs.device)
@@ -163,7 +163,7 @@ class SliceVolumeInferer(Inferer):
             def segment(numbers: range) -> Tensor:
                 planes = self.resampling.forth(stack.cut(numbers).to(batches.device, torch.float32), size)
                 logits = self.windows(planes, predict, divisor, batches.size)
-                return self.resampling.back(logits, stack.size, self._decide)
+                return self.resampling.back(logits, stack.size, self.decide)
 
             result = stack
             for numbers, planes in batches.run(len(stack), segment):
@@ -174,7 +174,13 @@ class SliceVolumeInferer(Inferer):
         volume = result.volume
         return convert_to_dst_type(volume, inputs, dtype=volume.dtype, device=volume.device)[0]
 
-    def _channels_of_a_frame(self, inputs: Tensor, network: Callable[..., Tensor]) -> int:
+    def channels_of_a_frame(self, inputs: Tensor, network: Callable[..., Tensor]) -> int:
+        """C, of ``inputs`` that hold one frame or several as channels ``(B, T * C, ...)``.
+
+        Raises:
+            BadCaseError: inputs without pixels, of other dimensions, or no whole number of frames.
+            UsageError: ``adjacent_slices`` doesn't fit the network.
+        """
         if inputs.ndim not in (4, 5) or 0 in inputs.shape:
             shape = tuple(inputs.shape)
             raise BadCaseError(f"inputs must be (B, C, H, W, D) or (B, C, H, W) with at least one pixel, got {shape}")
@@ -207,8 +213,12 @@ class SliceVolumeInferer(Inferer):
             raise UsageError(f"the network must return logits (N, K, h, w) at its input's size, got {shapes}")
         return logits.float()
 
-    def _decide(self, logits: Tensor) -> Tensor:
-        """Logits ``(N, K, h, w)`` → what ``output`` asks for."""
+    def decide(self, logits: Tensor) -> Tensor:
+        """Logits ``(N, K, ...)`` → what ``output`` asks for, ``(N, K', ...)``.
+
+        Raises:
+            UsageError: labels of more classes than ``uint8`` can number.
+        """
         exclusive = self.activation == "softmax" and logits.shape[1] > 1
         if self.output == "logits":
             return logits

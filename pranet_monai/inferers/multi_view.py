@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One 2D network over a volume along several axes, the views' logits averaged before the decision."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from monai.utils import convert_to_dst_type
+from torch import Tensor
+
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.geometry import ANATOMICAL_AXES
+from pranet_monai.inferers.slice_volume import SliceVolumeInferer
+
+__all__ = ["MultiViewInferer"]
+
+
+class MultiViewInferer(Inferer):
+    """Segments a volume by its axial, coronal and sagittal slices together.
+
+    For a network that was trained on the slices of every view it is given. Each view costs a pass of its own, and the
+    logits of the whole volume stay in memory: ``classes x voxels`` in ``float32``, twice over.
+
+    Args:
+        inferer: what segments each view; its ``axis`` is replaced, its ``output`` and ``activation`` are those of the
+            result.
+        axes: the views, of ``"axial"``, ``"coronal"`` and ``"sagittal"``.
+
+    Raises:
+        UsageError: no view, one that is unknown, or one twice.
+    """
+
+    def __init__(self, inferer: SliceVolumeInferer, axes: Sequence[str] = ("axial", "coronal", "sagittal")) -> None:
+        super().__init__()
+        if not axes or len(set(axes)) < len(axes) or not set(axes) <= set(ANATOMICAL_AXES):
+            known = ", ".join(map(repr, ANATOMICAL_AXES))
+            raise UsageError(f"axes={list(axes)} must be one or more of {known}, each once")
+        self.inferer = inferer
+        self.axes = tuple(axes)
+        self._views = [copy.copy(inferer) for _ in axes]
+        for view, axis in zip(self._views, axes):
+            view.axis, view.output = axis, "logits"
+
+    @torch.inference_mode()
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Segment a batch of volumes.
+
+        Args:
+            inputs: ``(B, C, H, W, D)``; see :class:`SliceVolumeInferer`.
+            network: 2D network in eval mode, ``(N, C, h, w)`` → logits ``(N, K, h, w)``.
+            args: passed on to the network.
+            kwargs: passed on to the network.
+
+        Returns:
+            ``(B, T * K', H, W, D)``, as :class:`SliceVolumeInferer` gives it.
+
+        Raises:
+            BadCaseError: inputs that have one view only, and see :class:`SliceVolumeInferer`.
+            UsageError: see :class:`SliceVolumeInferer`.
+        """
+        if inputs.ndim != 5:
+            raise BadCaseError(f"several views need volumes (B, C, H, W, D), got {tuple(inputs.shape)}")
+        first, *others = self._views
+        logits = first(inputs, network, *args, **kwargs).as_subclass(Tensor)
+        for view in others:
+            logits += view(inputs, network, *args, **kwargs).as_subclass(Tensor)
+        logits /= len(self.axes)
+        frames = inputs.shape[1] // self.inferer.channels_of_a_frame(inputs, network)
+        decided = self.inferer.decide(logits.unflatten(1, (frames, -1)).flatten(0, 1))
+        with torch.inference_mode(False):  # or later transforms could not change it in place
+            volume = decided.unflatten(0, (-1, frames)).flatten(1, 2).clone()
+        return convert_to_dst_type(volume, inputs, dtype=volume.dtype, device=volume.device)[0]
