@@ -17,8 +17,9 @@ from pranet_monai.errors import UsageError
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.summary import bootstrap_interval
 from pranet_monai.reports.measures import METRICS, Measure, plain_name
+from pranet_monai.reports.privacy import Privacy
 from pranet_monai.reports.text import align
-from pranet_monai.storage.tables import write_csv, write_json
+from pranet_monai.storage.tables import plain_text, write_csv, write_json
 
 __all__ = ["compare", "run"]
 
@@ -104,6 +105,7 @@ def _read(path: Path) -> pd.DataFrame:
                 "an empty cell; fix: evaluate again, or mend the cell"
             )
         table[metric] = numbers
+    table["case"], table["organ"] = table["case"].map(plain_text), table["organ"].map(plain_text)
     table = table.set_index(["case", "organ"])
     if not table.index.is_unique:
         raise UsageError(f"{path}: {table.index[table.index.duplicated()][0]} is in it more than once")
@@ -184,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"only in {side.upper()}, left out: {', '.join(result[f'only_{side}'])}")
     if args.output:
         write_csv(args.output / "comparison.csv", result["rows"], COLUMNS)
-        write_json(args.output / "comparison.json", result)
+        write_json(args.output / "comparison.json", Privacy([])(result))
         print(f"written: {args.output / 'comparison.csv'}, {args.output / 'comparison.json'}")
     return int(bool(result["only_a"] or result["only_b"]))
 

@@ -68,7 +68,9 @@ def evaluate(
     found = find_mask_pairs(predictions, labels, kind)
     pictures = {} if images is None else named_images(images, kind)
     picture_of = {case: pictures[name] for case, name in match_by_name(found.pairs, pictures).items()}
-    report = RunReport(output_dir, label_map, kind=how, previews=previews, dataset_dir=predictions)
+    report = RunReport(
+        output_dir, label_map, kind=how, previews=previews, dataset_dir=predictions, given=[labels, images]
+    )
     for case, item in found.without_label.items():
         report.add(CaseResult(case, "failed", f"{item['label']}: found no label of this name in {labels}"))
     for case, item in found.without_prediction.items():

@@ -22,6 +22,9 @@ from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["VolumeForm", "mask_on_file_grid"]
 
+# fields of NIfTI that hold whatever a scanner or a converter wrote there, patients' names among it
+_FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name", "data_type")
+
 _COMMENT = 6  # the code of plain text among NIfTI's header extensions
 
 
@@ -156,6 +159,9 @@ def _nifti(array: np.ndarray, mask: MetaTensor) -> nib.Nifti1Image:
         image.header.set_xyzt_units("mm", "sec")
     image.header.set_slope_inter(1, 0)
     image.header["cal_min"] = image.header["cal_max"] = 0  # the image's display window means nothing for its mask
+    for name in _FREE_TEXT:
+        if name in image.header:
+            image.header[name] = b""
     return image
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facts that let somebody repeat a run: versions, hardware, weights, command line. No host or user name is kept."""
+"""The facts that let somebody repeat a run: versions, hardware, weights, command line. Paths are left as they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ LIBRARIES = ("torch", "monai", "timm", "pytorch-ignite", "numpy", "scipy", "niba
 
 def environment() -> dict[str, Any]:
     """Describe the software and the machine: ``command``, ``versions`` (null where missing) and ``hardware``."""
-    return {"command": shlex.join(sys.orig_argv), "versions": _versions(), "hardware": _hardware()}
+    # where Python and the script lie on this machine helps nobody else
+    words = [Path(word).name if word in (sys.executable, sys.argv[0]) else word for word in sys.orig_argv[1:]]
+    command = shlex.join([Path(sys.orig_argv[0]).name, *words])
+    return {"command": command, "versions": _versions(), "hardware": _hardware()}
 
 
 def weights_record(path: str | Path) -> dict[str, str]:

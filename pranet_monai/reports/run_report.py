@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +22,7 @@ from pranet_monai.reports.cardiac_page import write_patient_pages
 from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
 from pranet_monai.reports.kinds import Kind, create_kind
 from pranet_monai.reports.page import write_page
+from pranet_monai.reports.privacy import Privacy
 from pranet_monai.reports.run_info import environment, weights_record
 from pranet_monai.storage.tables import CaseTable, Row, read_csv, write_csv, write_json
 
@@ -46,6 +47,8 @@ class RunReport:
         dataset_dir: folder that the names of the cases are relative to; ACDC keeps there which frame is ED and ES.
         resume: keep the rows of an earlier run in the same folder, save those of failed cases.
         report_dir: where the report goes, if not ``<output_dir>/report``.
+        given: further files and folders that the user has named. Paths below these, and below `dataset_dir` and
+            `output_dir`, are written relative to them, see :class:`~pranet_monai.reports.privacy.Privacy`.
 
     Attributes:
         measurer: measures and draws cases for this report.
@@ -65,12 +68,14 @@ class RunReport:
         dataset_dir: str | Path | None = None,
         resume: bool = False,
         report_dir: str | Path | None = None,
+        given: Iterable[str | Path | None] = (),
     ) -> None:
         self.kind = kind if isinstance(kind, Kind) else create_kind(kind)
         self.measurer = CaseMeasurer(RunFolder(output_dir, report_dir), label_map, self.kind, window, previews)
         self.label_map, self.paths = self.measurer.label_map, self.measurer.folder
         self.folder = self.paths.report
         self.dataset_dir = None if dataset_dir is None else Path(dataset_dir).expanduser()
+        self._private = Privacy([dataset_dir, output_dir, *given])
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
         self._cases, self._metrics = self._open_tables(resume)
@@ -96,7 +101,7 @@ class RunReport:
             self._metrics.put(measured.name, [{"case": measured.name, **organ} for organ in measured.organs])
         else:
             self._metrics.drop([measured.name])
-        row: Row = {"case": measured.name, **_outcome(result), "seconds": result.seconds}
+        row: Row = {"case": measured.name, **self._private(_outcome(result)), "seconds": result.seconds}
         organs = measured.organs
         row |= {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in self.kind.organ_columns}
         self._cases.put(measured.name, [row])
@@ -104,7 +109,7 @@ class RunReport:
     def _add_failure(self, result: CaseResult) -> None:
         self._metrics.drop([result.case])
         self.paths.preview(result.case).unlink(missing_ok=True)
-        self._cases.put(result.case, [{"case": result.case, **_outcome(result)}])
+        self._cases.put(result.case, [{"case": result.case, **self._private(_outcome(result))}])
 
     def _keep(self, name: str) -> None:
         former = self._cases[name][0] if name in self._cases else {"case": name}
@@ -224,8 +229,7 @@ class RunReport:
             "label_map": self.label_map.name,
             "kind": self.kind.name,
             "weights": weights_record(weights) if isinstance(weights, (str, Path)) else weights,
-            **environment(),
-            **run_info,
+            **self._private({**environment(), **run_info}),
             "seconds_per_case": {row["case"]: row.get("seconds") for row in self._cases.rows},
         }
 

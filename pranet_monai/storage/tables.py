@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import numpy as np
 
 from pranet_monai.storage.atomic import written_whole
 
-__all__ = ["CaseTable", "Row", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
+__all__ = ["CaseTable", "Row", "plain_text", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
 
 Row = dict[str, Any]
 
 DIGITS = 9  # of a number in a cell: more than any measurement has, and no 0.30000000000000004
 TEXT_COLUMNS = frozenset({"case", "organ", "patient", "reason", "remark", "status"})  # a case named "007" stays "007"
+# what a spreadsheet would take for a formula, also after the apostrophe that keeps it from that
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -36,7 +39,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows as CSV, atomically. A missing value, ``None`` or NaN is an empty cell; infinity is ``inf``."""
+    """Write rows as CSV, atomically. A missing value, ``None`` or NaN is an empty cell; infinity is ``inf``.
+
+    A text that a spreadsheet would run as a formula, such as a case named ``=cmd``, gets an apostrophe before it.
+    """
     write_atomically(path, _lines([columns]) + _lines(_cells(rows, columns)))
 
 
@@ -50,7 +56,7 @@ def read_csv(path: Path) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         whole, newline, _ = file.read().rpartition("\n")
     return [
-        {column: cell if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items()}
+        {column: plain_text(cell) if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items()}
         for row in csv.DictReader(io.StringIO(whole + newline, newline=""))
     ]
 
@@ -154,7 +160,10 @@ def _cells(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterabl
 
 def _lines(cells: Iterable[Sequence[Any]]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(cells)
+    plain = csv.writer(buffer, lineterminator="\n")
+    quoted = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in cells:  # a bare carriage return would end the row for whoever reads it
+        (quoted if any(isinstance(cell, str) and "\r" in cell for cell in row) else plain).writerow(row)
     return buffer.getvalue()
 
 
@@ -165,6 +174,8 @@ def _cell(value: Any) -> str | int | float:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and _FORMULA.match(value):
+        return f"'{value}"
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
@@ -178,4 +189,9 @@ def _value(cell: str | None) -> Any:
             return number(cell)
         except ValueError:
             continue
-    return cell
+    return plain_text(cell)
+
+
+def plain_text(cell: str | None) -> str | None:
+    """A text as it was before :func:`write_csv` made it harmless."""
+    return cell[1:] if cell and cell[0] == "'" and _FORMULA.match(cell) else cell

@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import logging
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 from scipy import ndimage
 
+from pranet_monai.forms.grid import FRAMES
+from pranet_monai.forms.remarks import add_remarks
+
 __all__ = ["LargestComponentsd", "largest_components"]
+
+
+_log = logging.getLogger(__name__)
 
 
 def largest_components(labels: np.ndarray) -> np.ndarray:
@@ -39,7 +47,8 @@ def largest_components(labels: np.ndarray) -> np.ndarray:
 class LargestComponentsd(MapTransform):
     """Keep the largest piece of each organ: MONAI's ``KeepLargestConnectedComponentd`` on labels, and on cines too.
 
-    The frames of a cine are channels; an organ is one piece through time as well as in space.
+    The frames of a cine are channels; an organ is one piece through time as well as in space. Where that costs a frame
+    more than half of an organ, a warning is logged and the mask gets a remark: the organ may be in two pieces there.
 
     Args:
         keys: keys of masks (1 or frames, H, W, D) of class numbers.
@@ -54,5 +63,34 @@ class LargestComponentsd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             labels = torch.as_tensor(d[key]).as_subclass(torch.Tensor).cpu().numpy()
-            d[key] = convert_to_dst_type(largest_components(labels), d[key])[0]
+            kept = largest_components(labels)
+            remarks = _costs_of_frames(labels, kept, _frame_numbers(d[key]))
+            d[key] = convert_to_dst_type(kept, d[key])[0]
+            for remark in remarks:
+                _log.warning("%s: %s", d.get("case", "a cine"), remark)
+            if remarks and isinstance(d[key], MetaTensor):
+                add_remarks(d[key], remarks)
         return d
+
+
+def _frame_numbers(mask: Any) -> list[int]:
+    """The frames of a mask as its rows count them, from 1."""
+    frames = mask.meta[FRAMES] if isinstance(mask, MetaTensor) and FRAMES in mask.meta else range(len(mask))
+    return [int(frame) + 1 for frame in frames]
+
+
+def _costs_of_frames(labels: np.ndarray, kept: np.ndarray, numbers: Sequence[int]) -> list[str]:
+    """A sentence for each organ and frame that has lost more than half of itself."""
+    if len(labels) < 2:
+        return []
+    remarks = []
+    for number, before, after in zip(numbers, labels, kept, strict=True):
+        had = np.bincount(before.ravel())
+        has = np.bincount(after.ravel(), minlength=len(had))
+        remarks += [
+            f"frame {number}: {had[organ] - has[organ]} of {had[organ]} voxels of class {organ} aren't part of its "
+            "largest piece through time and were removed"
+            for organ in range(1, len(had))
+            if 2 * has[organ] < had[organ]
+        ]
+    return remarks

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import tempfile
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pranet_monai.storage.tables import CaseTable, read_csv, strict_json, write_atomically, write_csv
 
@@ -17,6 +21,23 @@ def test_values_come_back_as_they_were(tmp_path: Path) -> None:
     row = {"case": "007", "n": 3, "x": 0.5, "flag": True, "none": None, "far": math.inf, "reason": 'a "b", c'}
     write_csv(tmp_path / "t.csv", [row], list(row))
     assert read_csv(tmp_path / "t.csv") == [row]
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-x", "@SUM(A1)", "\tx", "\rx", "\n=x", "'=1", "''-"])
+@pytest.mark.parametrize("column", ["case", "remark"])
+def test_no_text_is_a_formula_to_a_spreadsheet(tmp_path: Path, column: str, text: str) -> None:
+    write_csv(tmp_path / "t.csv", [{column: text, "n": -1}], [column, "n"])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        ((cell, number),) = list(csv.reader(file))[1:]
+    assert cell == f"'{text}" and number == "-1"
+    assert read_csv(tmp_path / "t.csv") == [{column: text, "n": -1}]
+
+
+@given(st.text(alphabet="'=+-@\t\r\na1 ,\"é", min_size=1))
+def test_every_text_comes_back(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_csv(Path(folder) / "t.csv", [{"case": text, "x": -0.5}], ["case", "x"])
+        assert read_csv(Path(folder) / "t.csv") == [{"case": text, "x": -0.5}]
 
 
 def test_nan_is_an_empty_cell_and_numpy_is_plain(tmp_path: Path) -> None:

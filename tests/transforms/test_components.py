@@ -9,6 +9,8 @@ import torch
 from monai.data import MetaTensor
 from skimage import measure
 
+from pranet_monai.forms.grid import FRAMES
+from pranet_monai.forms.remarks import remarks_of
 from pranet_monai.transforms.components import LargestComponentsd, largest_components
 
 
@@ -34,6 +36,27 @@ def test_frames_of_a_cine_are_one_piece() -> None:
     expected[0, 4, 4] = 0
     np.testing.assert_array_equal(found.numpy(), expected)
     assert found.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(("stray", "is_named"), [(9, True), (4, False)])
+def test_a_frame_that_loses_more_than_half_of_an_organ_is_named(
+    caplog: pytest.LogCaptureFixture, stray: int, is_named: bool
+) -> None:
+    cine = np.zeros((3, 12, 12, 1), np.uint8)
+    cine[:, 0:2, 0:2] = 2  # 4 voxels in each frame, together in time
+    cine[1, 9:12, 9:12, 0] = (np.arange(9) < stray).reshape(3, 3) * 2
+    mask = MetaTensor(torch.as_tensor(cine), meta={FRAMES: np.array([0, 4, 9])})
+    found = LargestComponentsd("pred")({"pred": mask, "case": "q"})["pred"]
+    said = f"frame 5: {stray} of {stray + 4} voxels of class 2 aren't part of its largest piece through time and"
+    assert [said in text for text in remarks_of(found)] == [True] * is_named
+    assert (f"q: {said}" in caplog.text) == is_named
+
+
+def test_a_single_volume_loses_its_strays_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    volume = np.zeros((1, 9, 9, 1), np.uint8)
+    volume[0, 0], volume[0, 2, :5], volume[0, 4, :5] = 1, 1, 1
+    found = LargestComponentsd("pred")({"pred": MetaTensor(torch.as_tensor(volume))})["pred"]
+    assert int(found.sum()) == 9 and not caplog.text and not remarks_of(found)
 
 
 def test_metadata_and_steps_to_invert_stay() -> None:

@@ -27,6 +27,9 @@ LABEL_MAP = LabelMap("heart", LABELS, COLORS)
 AFFINE = np.array([[0, 0.3, -8, 31], [-1.4, 0.1, 0, -7], [0.1, 1.4, 0.4, 12.5], [0, 0, 0, 1]])
 
 
+PATIENT = b"J.SMITH"
+
+
 def write_image(path: Path, shape: tuple[int, ...] = (5, 6, 7), kind: type = nib.Nifti1Image) -> nib.Nifti1Image:
     """An image whose header is as far from nibabel's defaults as scanners make them."""
     array = np.random.default_rng(0).integers(0, 3, shape).astype(np.int16)
@@ -34,9 +37,12 @@ def write_image(path: Path, shape: tuple[int, ...] = (5, 6, 7), kind: type = nib
     image.set_qform(AFFINE, code=1, strip_shears=True)
     image.set_sform(AFFINE, code=2)
     image.header.set_xyzt_units("mm", "msec")
-    image.header["cal_max"], image.header["descrip"] = 2, b"cine"
+    image.header["cal_max"], image.header["descrip"] = 2, PATIENT
+    for name in ("aux_file", "intent_name", "db_name", "data_type"):
+        if name in image.header:
+            image.header[name] = PATIENT
     image.header.set_slope_inter(1, 0)
-    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"the patient's words"))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", PATIENT))
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
     return nib.load(path)
@@ -75,6 +81,16 @@ def test_mask_has_the_images_grid_and_header(tmp_path: Path, shape: tuple[int, .
         assert mask.header[name].tobytes() == image.header[name].tobytes(), name
     assert mask.header.get_intent()[0] == "label"
     assert (mask.header["cal_min"], mask.header["cal_max"]) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_nothing_that_names_a_patient_is_copied(tmp_path: Path, kind: type) -> None:
+    write_image(tmp_path / "x.nii.gz", kind=kind)
+    assert PATIENT in gzip.open(tmp_path / "x.nii.gz").read()
+    assert PATIENT not in gzip.open(save_mask(tmp_path / "x.nii.gz", tmp_path / "out")).read()
+    probabilities = as_mask({"image": str(tmp_path / "x.nii.gz"), "case": "x"})
+    SaveProbabilitiesd("image", tmp_path / "out")({**probabilities, "image": probabilities["image"].float()})
+    assert PATIENT not in gzip.open(tmp_path / "out" / "x_probabilities.nii.gz").read()
 
 
 @pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 2), (3, 4)])

@@ -112,3 +112,35 @@ def test_network_and_pictures_agree_on_what_a_stack_is(ratio, is_stack):
     assert axis == (0 if is_stack else 2)
     shown = View.of(SHAPE, volume.affine.numpy()).reorder
     assert shown[axis, 0] == 2  # the pictures' slice axis
+
+
+_TURNS = {
+    "x": nib.eulerangles.euler2mat(x=np.pi / 4),
+    "y": nib.eulerangles.euler2mat(y=np.pi / 4),
+    "z": nib.eulerangles.euler2mat(z=np.pi / 4),
+    "all": nib.eulerangles.euler2mat(z=np.pi / 4, y=np.pi / 4, x=np.pi / 4),
+    "diagonal": np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [1.0, 0.0, -2.0]]).T)[0],
+}
+
+
+@pytest.mark.parametrize("turn", _TURNS)
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal", "through_plane"])
+@pytest.mark.parametrize("noise", [0.0, 1e-7])
+def test_all_orders_of_a_volume_at_45_degrees_are_cut_along_the_same_axis(turn, plane, noise):
+    """Quaternions hold the same directions with other last digits in each order; they mustn't decide."""
+    rng, edges, found = np.random.default_rng(0), _TURNS[turn] * [1.0, 1.1, 1.2], set()
+    for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
+        affine = np.eye(4)
+        affine[:3, :3] = edges[:, list(order)] * signs + rng.uniform(-noise, noise, (3, 3))
+        volume = MetaTensor(torch.zeros(1, 1, *SHAPE), affine=torch.from_numpy(affine))
+        found.add(order[slicing_axis(volume, plane)])
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_off_the_tie_the_axis_is_nibabels(seed):
+    affine = np.eye(4)
+    affine[:3, :3] = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0] * [0.7, 1.3, 2.0]
+    volume = MetaTensor(torch.zeros(1, 1, *SHAPE), affine=torch.from_numpy(affine))
+    for plane, world in {"sagittal": 0, "coronal": 1, "axial": 2}.items():
+        assert nib.io_orientation(affine)[slicing_axis(volume, plane), 0] == world
