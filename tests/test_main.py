@@ -18,7 +18,7 @@ from pranet_monai.data.datasets import DATA_SETS
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM
 
-HEAVY = ("torch", "monai", "nibabel", "pandas", "scipy", "matplotlib")
+HEAVY = ("torch", "monai", "nibabel", "numpy", "pandas", "scipy", "matplotlib")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -6,11 +6,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from pranet_monai.errors import BadCaseError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map"]
 
@@ -123,6 +124,8 @@ class LabelMap:
                 "--label-numbers classes, or --label_map#numbers classes with a bundle",
                 stacklevel=2,
             )
+        import numpy as np  # here, so that help texts list the maps at once
+
         table = np.zeros(max(self.raw_values) + 1, dtype=np.uint8)
         table[list(self.raw_values)] = list(self.raw_values.values())
         return table[array.astype(np.intp)]
@@ -140,6 +143,8 @@ class LabelMap:
         self._check_values(array, source, self.labels)
 
     def _check_values(self, array: np.ndarray, source: str, allowed: Mapping[int, object]) -> None:
+        import numpy as np
+
         known = np.isin(array, list(allowed))
         if known.all():
             return
