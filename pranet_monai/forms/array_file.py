@@ -16,7 +16,8 @@ from monai.utils import optional_import
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
 from pranet_monai.forms.claims import check_memory
-from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case, without_extension
+from pranet_monai.forms.file_form import FileForm
+from pranet_monai.forms.files import unreadable_is_a_bad_case
 from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm
@@ -27,7 +28,7 @@ EXTENSIONS = (".npy.h5", ".h5", ".npz")
 IMAGE_NAMES, LABEL_NAMES = ("image", "img"), ("label",)
 
 
-class ArrayFile(VolumeForm):
+class ArrayFile(FileForm, VolumeForm):
     """Image and reference as arrays of one file. A slice (H, W) is read as (1, H, W, 1), a volume (D, H, W), slices
     first, as (1, H, W, D).
 
@@ -39,32 +40,24 @@ class ArrayFile(VolumeForm):
     """
 
     name: ClassVar[str] = "array_file"
-    patterns: ClassVar[tuple[str, ...]] = tuple(f"*{extension}" for extension in EXTENSIONS)
+    extensions: ClassVar[tuple[str, ...]] = EXTENSIONS
     has_spacing: ClassVar[bool] = False
-
-    def takes(self, path: Path) -> bool:
-        """See the base class."""
-        return bool(file_extension(path, EXTENSIONS))
 
     def find_images(self, search: Search) -> list[Path]:
         """See the base class; files without an image array (as nnU-Net's probabilities) are none."""
         return [path for path in search.with_extension(EXTENSIONS) if _may_hold(path, IMAGE_NAMES)]
 
-    def case_name(self, image: Path, root: Path) -> str:
-        """See the base class."""
-        return (image.relative_to(root).parent / without_extension(image, EXTENSIONS)).as_posix()
-
     def find_reference(self, image: Path, search: Search) -> Path | None:
         """See the base class: the same file, where it holds both."""
         return image if _may_hold(image, LABEL_NAMES) else None
 
+    def find_references(self, search: Search) -> list[Path]:
+        """See the base class: none lies by itself."""
+        return []
+
     def find_masks(self, search: Search) -> list[dict[str, str]]:
         """See the base class."""
-        return [
-            {"case": self.case_name(path, search.root), "form": self.name, "label": str(path)}
-            for path in search.with_extension(EXTENSIONS)
-            if _may_hold(path, LABEL_NAMES)
-        ]
+        return [item for item in super().find_masks(search) if _may_hold(Path(item["label"]), LABEL_NAMES)]
 
     def read_image(self, item: Item, frames: Frames = "all") -> MetaTensor:
         """See the base class."""

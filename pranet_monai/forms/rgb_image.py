@@ -14,11 +14,11 @@ from PIL import Image, PngImagePlugin
 
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
-from pranet_monai.forms.base import Form, Frames, Item, KindName
+from pranet_monai.forms.base import Frames, Item, KindName
 from pranet_monai.forms.claims import check_memory
-from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case, without_extension
+from pranet_monai.forms.file_form import FileForm
+from pranet_monai.forms.files import unreadable_is_a_bad_case
 from pranet_monai.forms.provenance import Provenance
-from pranet_monai.forms.search import Search
 from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["RGBImage", "read_rgb", "read_rgb_mask"]
@@ -29,41 +29,14 @@ _OWN_MARK = ("Software", "pranet_monai")  # text chunk of the masks that this pr
 _COMMENT = "Comment"  # text chunk of where a mask comes from
 
 
-class RGBImage(Form):
+class RGBImage(FileForm):
     """One image of 8 bits per channel per case, its mask in a folder beside it."""
 
     name: ClassVar[str] = "rgb_image"
     kind: ClassVar[KindName] = "image"
-    patterns: ClassVar[tuple[str, ...]] = tuple(f"*{extension}" for extension in EXTENSIONS)
+    extensions: ClassVar[tuple[str, ...]] = EXTENSIONS
     has_spacing: ClassVar[bool] = False
     mask_extension: ClassVar[str] = ".png"
-
-    def takes(self, path: Path) -> bool:
-        """See the base class."""
-        return bool(file_extension(path, EXTENSIONS))
-
-    def find_images(self, search: Search) -> list[Path]:
-        """See the base class."""
-        return [path for path in search.with_extension(EXTENSIONS) if not search.names_reference(path, EXTENSIONS)]
-
-    def case_name(self, image: Path, root: Path) -> str:
-        """See the base class."""
-        return (image.relative_to(root).parent / without_extension(image, EXTENSIONS)).as_posix()
-
-    def find_reference(self, image: Path, search: Search) -> Path | None:
-        """See the base class."""
-        return search.reference_file(image, EXTENSIONS)
-
-    def find_references(self, search: Search) -> list[Path]:
-        """See the base class."""
-        return [path for path in search.with_extension(EXTENSIONS) if search.names_reference(path, EXTENSIONS)]
-
-    def find_masks(self, search: Search) -> list[dict[str, str]]:
-        """See the base class."""
-        return [
-            {"case": self.case_name(path, search.root), "form": self.name, "label": str(path)}
-            for path in search.with_extension(EXTENSIONS)
-        ]
 
     def read_image(self, item: Item, frames: Frames = "all") -> MetaTensor:
         """See the base class: (3, H, W) in 0…255."""

@@ -14,7 +14,8 @@ from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
-from pranet_monai.forms.files import file_extension, is_nibabel, is_nifti, open_nibabel, open_nifti, without_extension
+from pranet_monai.forms.file_form import FileForm
+from pranet_monai.forms.files import is_nibabel, is_nifti, open_nibabel, open_nifti, without_extension
 from pranet_monai.forms.grid import is_same_grid
 from pranet_monai.forms.label_table import read_label_table
 from pranet_monai.forms.search import Search
@@ -27,7 +28,7 @@ __all__ = ["VolumeFile"]
 _CINE = re.compile(r"(?P<patient>.+)_4d", re.IGNORECASE)
 
 
-class VolumeFile(VolumeForm):
+class VolumeFile(FileForm, VolumeForm):
     """Volumes as single files, or as a header with its voxels beside it.
 
     NIfTI, Analyze (``.hdr`` with ``.img``) and FreeSurfer's ``.mgz`` need nothing beside this package; ``.nrrd``,
@@ -35,11 +36,7 @@ class VolumeFile(VolumeForm):
     """
 
     name: ClassVar[str] = "volume_file"
-    patterns: ClassVar[tuple[str, ...]] = tuple(f"*{extension}" for extension in EXTENSIONS)
-
-    def takes(self, path: Path) -> bool:
-        """See the base class."""
-        return bool(file_extension(path, EXTENSIONS))
+    extensions: ClassVar[tuple[str, ...]] = EXTENSIONS
 
     def holds(self, path: Path) -> bool:
         """See the base class: the voxels beside a header, too."""
@@ -54,27 +51,7 @@ class VolumeFile(VolumeForm):
 
     def find_images(self, search: Search) -> list[Path]:
         """See the base class; ACDC's ``_4d`` cines are left out where their frames lie beside them."""
-        found = search.with_extension(EXTENSIONS)
-        return _drop_cines([path for path in found if not search.names_reference(path, EXTENSIONS)])
-
-    def case_name(self, image: Path, root: Path) -> str:
-        """See the base class."""
-        return (image.relative_to(root).parent / without_extension(image, EXTENSIONS)).as_posix()
-
-    def find_reference(self, image: Path, search: Search) -> Path | None:
-        """See the base class."""
-        return search.reference_file(image, EXTENSIONS)
-
-    def find_references(self, search: Search) -> list[Path]:
-        """See the base class."""
-        return [path for path in search.with_extension(EXTENSIONS) if search.names_reference(path, EXTENSIONS)]
-
-    def find_masks(self, search: Search) -> list[dict[str, str]]:
-        """See the base class."""
-        return [
-            {"case": self.case_name(path, search.root), "form": self.name, "label": str(path)}
-            for path in search.with_extension(EXTENSIONS)
-        ]
+        return _drop_cines(super().find_images(search))
 
     def read_image(self, item: Item, frames: Frames = "all") -> MetaTensor:
         """See the base class and :func:`read_volume`."""
