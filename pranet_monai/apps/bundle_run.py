@@ -90,7 +90,7 @@ def check_parts(cases: Sequence[Mapping[str, Any]], inferer: Inferer, postproces
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
     with ends_in_one_line(KEPT_CASES):
-        output = getattr(inferer, "output", None)
+        output = getattr(getattr(inferer, "inferer", inferer), "output", None)  # of what a MultiViewInferer holds, too
         if output == "logits" and any(
             isinstance(step, AsLabelsd) for step in getattr(postprocessing, "transforms", ())
         ):

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from monai.bundle import ConfigParser
+from monai.transforms import Compose
 
-from pranet_monai.apps.bundle_run import check_run, check_training, finish_run, run_cases
+from pranet_monai.apps.bundle_run import check_parts, check_run, check_training, finish_run, run_cases
 from pranet_monai.apps.overrides import check_argv
 from pranet_monai.errors import UsageError
+from pranet_monai.inferers import MultiViewInferer, SliceVolumeInferer
 from pranet_monai.reports import RunReport
+from pranet_monai.transforms.save import AsLabelsd
 from tests.reports.rows import add_case, add_failure
 
 
@@ -61,6 +65,16 @@ def test_wrong_use_exits_with_2_and_one_line(
     shown = capsys.readouterr().err
     assert shown.startswith("error: ") and shown.count("\n") == 1
     assert message.format(tmp_path) in shown
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_logits_are_no_masks(capsys: pytest.CaptureFixture[str], wrapped: bool) -> None:
+    postprocessing = Compose([AsLabelsd("pred", 4)])
+    for output, is_right in (("labels", True), ("probabilities", True), ("logits", False)):
+        inferer = SliceVolumeInferer(output=output)
+        with nullcontext() if is_right else pytest.raises(SystemExit):
+            check_parts([], MultiViewInferer(inferer) if wrapped else inferer, postprocessing)
+    assert "inferer#output 'logits': found nothing that makes masks of logits" in capsys.readouterr().err
 
 
 def test_exit_passes_through_monais_config(folders: dict[str, Path]) -> None:
