@@ -63,7 +63,7 @@ class Segmentation:
     @property
     def labels(self) -> dict[int, str]:
         """Class number → name, without the background."""
-        return _foreground(self.label_map)
+        return self.label_map.foreground
 
     @property
     def affine(self) -> np.ndarray | None:
@@ -129,7 +129,7 @@ class Segmenter:
         """Makes the parts of the config that a case goes through, and loads the weights."""
         get = config.get_parsed_content
         self.label_map: LabelMap = get("label_map")
-        self.labels = _foreground(self.label_map)
+        self.labels = self.label_map.foreground
         self.kind: str = get("cases#kind")
         self._data_set: str | None = get("cases#data_set")
         get("checkpointloader")()
@@ -183,7 +183,3 @@ class Segmenter:
             raise UsageError(f"this bundle's preprocessing begins with {type(first).__name__}: give a file, no array")
         image = volume_in_memory(source, affine) if self.kind == "volume" else image_in_memory(source)
         return {CASE: str(image.meta["filename_or_obj"]), "form": _SAVED_AS[self.kind].name, CommonKeys.IMAGE: image}
-
-
-def _foreground(label_map: LabelMap) -> dict[int, str]:
-    return {number: name for number, name in label_map.labels.items() if number}

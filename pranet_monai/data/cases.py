@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -15,11 +14,10 @@ from typing import Any, Literal
 from pranet_monai.data.datasets import Layout, get_data_set
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import Form, KindName, Search, forms_of
-from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
 
 __all__ = ["FoundDataSet", "LabelMode", "find_cases", "find_data_set"]
 
-_FRAME = re.compile(r"_frame\d+$")
 MAX_NAME_BYTES = 235
 """Of a case's file or folder: file systems allow 255, of which ``.partial.…_seg.nii.gz`` takes its part."""
 
@@ -76,7 +74,7 @@ def _with_safe_names(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """No name stops a folder: one that can't be written fails by itself, a cine beside files named as its frames is
     told from them by ``cine``, the name of its rows.
     """
-    framed = {_FRAME.sub("", item["case"]) for item in items if _FRAME.search(item["case"])}
+    framed = {FRAME_ENDING.sub("", item["case"]) for item in items if FRAME_ENDING.search(item["case"])}
     for item in items:
         if item["case"] in framed:
             item["cine"] = f"{item['case']} (cine)"

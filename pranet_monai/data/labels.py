@@ -90,6 +90,11 @@ class LabelMap:
         return len(self.labels)
 
     @property
+    def foreground(self) -> dict[int, str]:
+        """Class number → name, without the background."""
+        return {number: name for number, name in self.labels.items() if number}
+
+    @property
     def organs(self) -> Mapping[str, tuple[int, ...]]:
         """What the report measures: name → the classes whose union it is."""
         return self.regions

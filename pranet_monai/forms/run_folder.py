@@ -19,9 +19,10 @@ from pranet_monai.forms.grid import FRAMES, frame_count
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.storage.tables import read_csv
 
-__all__ = ["RunFolder"]
+__all__ = ["FRAME_ENDING", "RunFolder"]
 
-_FRAME = re.compile(r"_frame\d+$")
+FRAME_ENDING = re.compile(r"_frame\d+$")
+"""How the name of a cine's row ends."""
 _LOCKS: dict[Path, FileLock] = {}
 """What this process has locked; the system frees a lock when its process ends, however it ends."""
 
@@ -138,7 +139,7 @@ class RunFolder:
         rows: dict[str, list[str]] = {}
         for row in read_csv(self.cases_table):
             if row["status"] != "failed":
-                for case in {row["case"], _FRAME.sub("", row["case"])}:
+                for case in {row["case"], FRAME_ENDING.sub("", row["case"])}:
                     rows.setdefault(case, []).append(row["case"])
         return rows
 

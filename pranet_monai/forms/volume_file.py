@@ -71,11 +71,10 @@ class VolumeFile(FileForm, VolumeForm):
         table = read_label_table(open_nifti(path)) if is_nifti(path) else {}
         if not table:
             return label_map
-        classes = {number: name for number, name in label_map.labels.items() if number}
-        if table != classes:
+        if table != label_map.foreground:
             raise BadCaseError(
-                f"{path}: found the classes {table} in its header; allowed: {classes} of {label_map.name}; fix: choose "
-                "the label map that the file was made with"
+                f"{path}: found the classes {table} in its header; allowed: {label_map.foreground} of "
+                f"{label_map.name}; fix: choose the label map that the file was made with"
             )
         return label_map.of_class_numbers()
 

@@ -96,11 +96,10 @@ class VolumeForm(Form):
 
     def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap, made_by: Provenance) -> bool:
         """See the base class; its grid must be the image's, too, whose header may have been repaired since."""
-        classes = {number: name for number, name in label_map.labels.items() if number}
         try:
             check_gzip(mask)
             found = open_nifti(mask)
-            same = read_label_table(found) == classes and _provenance(found) == made_by
+            same = read_label_table(found) == label_map.foreground and _provenance(found) == made_by
             return same and self._is_on_grid(found, item)
         except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
             return False
