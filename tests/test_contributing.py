@@ -54,7 +54,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels.write_text(before + head + f"        {recipe('labels').strip()},\n" + after, encoding="utf-8")
 
     shutil.copy(ROOT / "LICENSE", root)
-    shutil.copytree(ROOT / "bundles" / "_shared", root / "bundles" / "_shared")
     pattern = ROOT / "bundles" / "acdc_emcad_dsra_segmentation"
     for name in ("bundle.yaml", "docs/README.md", "docs/data_license.txt"):
         (root / BUNDLE / name).parent.mkdir(parents=True, exist_ok=True)

@@ -197,7 +197,7 @@ def look(event, args):
         if str(os.path.abspath(args[0])).startswith({str(ROOT.parent / "bundles")!r}):
             seen.append(str(args[0]))
 sys.addaudithook(look)
-open({str(ROOT.parent / "bundles" / "_shared" / "facts.yaml")!r}).close()
+open({str(ROOT.parent / "bundles" / "acdc_emcad_dsra_segmentation" / "bundle.yaml")!r}).close()
 import pranet_monai
 for module in pkgutil.walk_packages(pranet_monai.__path__, "pranet_monai."):
     importlib.import_module(module.name) if not module.name.endswith("__main__") else None

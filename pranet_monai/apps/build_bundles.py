@@ -4,9 +4,10 @@
 MONAI Label reads exactly one config file, so each config is complete in itself; nobody wants to keep copies in step by
 hand, so the copies are made here:
 
-* ``bundles/_shared/facts.yaml`` states the facts that bundles share, ``bundles/<name>/bundle.yaml`` those in which the
-  bundle differs; a ``recipe`` that it names, ``bundles/_shared/recipes/<recipe>.yaml``, stands between the two;
-* ``bundles/_shared/configs/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, a list item
+* ``bundle_parts/facts.yaml`` of this package states the facts that bundles share, ``<bundle>/bundle.yaml`` those in
+  which the bundle differs; a ``recipe`` that it names, ``bundle_parts/recipes/<recipe>.yaml``, stands between the two,
+  and may name one that stands before it;
+* ``bundle_parts/configs/*.yaml`` are the configs, in which ``${fact}`` stands for a fact of any type, a list item
   ``...${fact}`` for the items of a list, and a key ``...${fact}:`` for the entries of a mapping;
 * what ``bundle.yaml`` or the recipe says under ``configs`` is merged into the finished config of that name, for the
   rare true exception.
@@ -20,20 +21,22 @@ import argparse
 import copy
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+import pranet_monai
 from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files
 from pranet_monai.bundle_store import FORMAT
 from pranet_monai.bundle_store.places import checkout_folder
-from pranet_monai.data.labels import LABEL_MAPS, get_label_map
+from pranet_monai.data.labels import LABEL_MAPS, LabelMap, get_label_map, stated_label_map
 from pranet_monai.errors import UsageError
 
 __all__ = ["build_bundle", "find_bundles", "run"]
 
-SHARED = "_shared"
+PARTS = Path(pranet_monai.__file__).parent / "bundle_parts"
 WHOLE = re.compile(r"\$\{(\w+)\}")
 SPREAD = re.compile(r"\.\.\.\$\{(\w+)\}")
 
@@ -96,7 +99,7 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     """Everything that is generated for one bundle.
 
     Args:
-        folder: the bundle's folder; the shared fragments lie in ``_shared`` beside it.
+        folder: the bundle's folder.
 
     Returns:
         File → text, for each file that ``bundle.yaml`` and the fragments decide.
@@ -104,25 +107,12 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     Raises:
         UsageError: a file is missing or malformed, or a fact is misspelt.
     """
-    source, shared = folder / "bundle.yaml", folder.parent / SHARED
-    own = _with_recipe(_read_yaml(source), shared)
+    source = folder / "bundle.yaml"
+    own = _with_recipe(_read_yaml(source))
     changes = own.pop("configs", {})
-    if "label_map" not in own:
-        raise UsageError(f"{source} must name its label_map, one of {', '.join(LABEL_MAPS)}")
-    labels = get_label_map(own["label_map"])
-    derived = {
-        "bundle": folder.name,
-        "bundle_format": FORMAT,
-        "num_classes": labels.out_channels,
-        "organs": list(labels.organs),
-        "out_channels": labels.out_channels,
-        "channel_def": {str(index): name for index, name in labels.labels.items()},
-        "label_classes": ", ".join(f"{index} {name.replace('_', ' ')}" for index, name in labels.labels.items()),
-        "eval_metrics": eval_metrics(folder),
-    }
-    facts = Facts({**_read_yaml(shared / "facts.yaml"), **derived, **own}, source)
+    facts = Facts({**_read_yaml(PARTS / "facts.yaml"), **_derived(folder, own, source), **own}, source)
 
-    templates = {path.stem: _read_yaml(path) for path in sorted((shared / "configs").glob("*.yaml"))}
+    templates = {path.stem: _read_yaml(path) for path in sorted((PARTS / "configs").glob("*.yaml"))}
     if unknown := changes.keys() - templates.keys():
         raise UsageError(f"{source}: configs {sorted(unknown)} are not among {sorted(templates)}")
     files = {
@@ -131,8 +121,9 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     }
     if unused := own.keys() - facts.used - {"label_map"}:
         raise UsageError(f"{source}: nothing uses the facts {sorted(unused)}; are they misspelt?")
-    files[folder / "configs" / "logging.conf"] = (shared / "logging.conf").read_text(encoding="utf-8")
-    files[folder / "LICENSE"] = (folder.parent.parent / "LICENSE").read_text(encoding="utf-8")
+    files[folder / "configs" / "logging.conf"] = (PARTS / "logging.conf").read_text(encoding="utf-8")
+    if (licence := folder.parent.parent / "LICENSE").is_file():  # of the checkout
+        files[folder / "LICENSE"] = licence.read_text(encoding="utf-8")
     if weights := large_files(folder):
         files[folder / "large_files.yml"] = yaml.safe_dump(weights, sort_keys=False)
     card = folder / "docs" / "README.md"
@@ -173,13 +164,48 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(stale) and args.check)
 
 
-def _with_recipe(own: dict[str, Any], shared: Path) -> dict[str, Any]:
-    """The bundle's facts over those of the recipe that it names, if it names one."""
+def _with_recipe(own: dict[str, Any]) -> dict[str, Any]:
+    """Facts over those of the recipe that they name, if they name one."""
     name = own.pop("recipe", None)
     if name is None:
         return own
-    recipe = _read_yaml(shared / "recipes" / f"{name}.yaml")
+    recipe = _with_recipe(_read_yaml(PARTS / "recipes" / f"{name}.yaml"))
     return {**recipe, **own, "configs": merge(recipe.get("configs", {}), own.get("configs", {}))}
+
+
+def _derived(folder: Path, own: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    """Facts that follow from others, and from what lies in the bundle."""
+    labels, beside = _classes(own, source), own.get("adjacent_slices", 0)
+    channels = [f"{_count(n)} below" for n in range(beside, 0, -1)]
+    channels += ["the slice", *(f"{_count(n)} above" for n in range(1, beside + 1))]
+    return {
+        "bundle": folder.name,
+        "bundle_format": FORMAT,
+        "label_map_def": f"${{{'stated' if 'classes' in own else 'named'}_label_map}}",
+        "num_classes": labels.out_channels,
+        "organs": list(labels.organs),
+        "out_channels": labels.out_channels,
+        "channel_def": {str(index): name for index, name in labels.labels.items()},
+        "label_classes": ", ".join(f"{index} {name.replace('_', ' ')}" for index, name in labels.labels.items()),
+        "eval_metrics": eval_metrics(folder),
+        "in_channels": len(channels),
+        "image_channels": {str(index): name for index, name in enumerate(channels)} if beside else {"0": "image"},
+    }
+
+
+def _count(slices: int) -> str:
+    return f"{slices} slice{'s' if slices > 1 else ''}"
+
+
+def _classes(own: Mapping[str, Any], source: Path) -> LabelMap:
+    if ("label_map" in own) == ("classes" in own):
+        raise UsageError(
+            f"{source} must name its label_map, one of {', '.join(LABEL_MAPS)}, or state its own classes, as "
+            "{1: liver, 2: spleen}; one of both"
+        )
+    if "label_map" in own:
+        return get_label_map(own["label_map"])
+    return stated_label_map(str(own.get("short_name", source.parent.name)), own["classes"], own.get("regions"))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

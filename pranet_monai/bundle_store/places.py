@@ -20,7 +20,8 @@ def places() -> Iterator[tuple[str, Path]]:
     """What a place is called, and the folder, which holds bundles or is one; what comes first wins.
 
     The folders that the variable ``PRANET_MONAI_BUNDLES`` lists (with ``:`` between them, ``;`` on Windows), those of
-    the checkout that this package is part of, and what ``pranet-monai install`` has put into the user's data folder.
+    the checkout that this package is part of, what ``install`` and ``new-bundle`` have put into the user's data folder,
+    and the current folder.
 
     Raises:
         UsageError: the variable names a folder that isn't there.
@@ -33,12 +34,13 @@ def places() -> Iterator[tuple[str, Path]]:
     if checkout := checkout_folder():
         yield "checkout", checkout
     yield "installed", user_folder()
+    yield "current folder", Path.cwd()
 
 
 def checkout_folder() -> Path | None:
     """The project's bundles beside this package, where it lies in a checkout (an editable install does)."""
     folder = Path(pranet_monai.__file__).resolve().parent.parent / FOLDER
-    return folder if (folder / "_shared").is_dir() else None
+    return folder if any(folder.glob("*/bundle.yaml")) else None
 
 
 def user_folder() -> Path:

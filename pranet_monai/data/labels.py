@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import colorsys
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,11 +15,16 @@ from pranet_monai.errors import BadCaseError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map"]
+__all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map", "stated_label_map"]
 
 Color = tuple[int, int, int]
 LabelNumbers = Literal["raw", "classes"]
 """The numbers in label files: the data set's own, or class numbers."""
+
+MAX_CLASSES = 256
+"""With background: masks are uint8."""
+
+_CLASS_NAME = re.compile(r"[a-z0-9_]+")
 
 # One organ keeps one colour in every data set; neighbours in the body differ in hue and in lightness, so that
 # overlays stay readable in print and for colour-blind readers.
@@ -234,3 +241,52 @@ def get_label_map(name: str | LabelMap, numbers: LabelNumbers = "raw") -> LabelM
             raise UsageError(f"label map {name!r} is unknown; known: {', '.join(LABEL_MAPS)}; add it to LABEL_MAPS")
         name = LABEL_MAPS[name]
     return name if numbers == "raw" else name.of_class_numbers()
+
+
+def stated_label_map(
+    name: str,
+    classes: Mapping[int | str, str],
+    regions: Mapping[str, Sequence[str]] | None = None,
+    numbers: LabelNumbers = "raw",
+) -> LabelMap:
+    """Classes that a bundle states itself.
+
+    Args:
+        name: what to call them in messages.
+        classes: number in the label files → name. Numbers of one name are one class, those named "background" are none;
+            0 is background. Classes are numbered in the order in which their names come.
+        regions: what is measured: name → names of the classes whose union it is. Default: each class by itself.
+        numbers: see :func:`get_label_map`.
+
+    Raises:
+        UsageError: a number is none, a name isn't lower-case letters, digits and "_", 0 is something, there is no class
+            or more than 255, or a region names a class that isn't there.
+    """
+    raw = {0: "background"} | {_label_number(name, number): str(label) for number, label in classes.items()}
+    labels = dict(enumerate(dict.fromkeys(["background", *raw.values()])))
+    odd = [label for label in labels.values() if not _CLASS_NAME.fullmatch(label)]
+    if odd or raw[0] != "background" or not 1 < len(labels) <= MAX_CLASSES:
+        raise UsageError(
+            f"classes of {name}: found {len(labels) - 1} classes{f', named {odd[:3]}' if odd else ''}, 0 is {raw[0]}; "
+            f"allowed: 1 to {MAX_CLASSES - 1} of lower-case names with _ for blanks, 0 as background"
+        )
+    number_of = {label: number for number, label in labels.items()}
+    strangers = sorted({label for parts in (regions or {}).values() for label in parts} - set(number_of))
+    if strangers:
+        raise UsageError(f"regions of {name}: found {strangers}; allowed: its classes, {', '.join(number_of)}")
+    unions = {region: tuple(number_of[label] for label in parts) for region, parts in (regions or {}).items()}
+    colors = {number: ORGAN_COLORS.get(label) or _color(number) for number, label in labels.items()}
+    label_map = LabelMap(name, labels, colors, unions, {number: number_of[label] for number, label in raw.items()})
+    return get_label_map(label_map, numbers)
+
+
+def _label_number(name: str, number: int | str) -> int:
+    if not str(number).isdecimal():
+        raise UsageError(f"classes of {name}: found {number!r} for a number in label files; allowed: 0, 1, 2, …")
+    return int(number)
+
+
+def _color(number: int) -> Color:
+    """Neighbouring numbers differ in hue and in lightness."""
+    red, green, blue = colorsys.hsv_to_rgb(0.618 * number % 1, 0.65, 0.95 if number % 2 else 0.7)
+    return round(255 * red), round(255 * green), round(255 * blue)

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from monai.bundle import ConfigParser
 
 from pranet_monai.apps import build_bundles
 from pranet_monai.errors import UsageError
@@ -35,18 +36,19 @@ text: ${greeting}, $@network_def.to('cpu')
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     files = {
         "LICENSE": "licence",
-        "bundles/_shared/facts.yaml": FACTS,
-        "bundles/_shared/logging.conf": "[loggers]",
-        "bundles/_shared/configs/inference.yaml": TEMPLATE,
+        "parts/facts.yaml": FACTS,
+        "parts/logging.conf": "[loggers]",
+        "parts/configs/inference.yaml": TEMPLATE,
         "bundles/tiny_segmentation/bundle.yaml": BUNDLE,
         "bundles/tiny_segmentation/docs/README.md": "# card",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
+    monkeypatch.setattr(build_bundles, "PARTS", tmp_path / "parts")
     return tmp_path / "bundles"
 
 
@@ -79,7 +81,7 @@ def test_exception_is_merged_into_one_config(root: Path) -> None:
         root,
         "network_def: ${network}",
         "network_def: {_target_: A, dsra: true}\nn: ${network}",
-        "_shared/configs/inference.yaml",
+        "../parts/configs/inference.yaml",
     )
     _run(root)
     built = json.loads((root / "tiny_segmentation/configs/inference.json").read_text())
@@ -94,8 +96,8 @@ configs: {inference: {network_def: {pretrained: true}}}
 
 
 def test_recipe_stands_between_shared_and_own_facts(root: Path) -> None:
-    (root / "_shared" / "recipes").mkdir()
-    (root / "_shared" / "recipes" / "paper.yaml").write_text(RECIPE)
+    (root / "../parts/recipes").mkdir()
+    (root / "../parts/recipes/paper.yaml").write_text(RECIPE)
     _set(root, "label_map: acdc", "label_map: acdc\nrecipe: paper")
     _run(root)
     built = json.loads((root / "tiny_segmentation/configs/inference.json").read_text())
@@ -103,12 +105,38 @@ def test_recipe_stands_between_shared_and_own_facts(root: Path) -> None:
     assert built["text"].startswith("good day"), "the recipe's"
     assert built["network_def"] == {"_target_": "Net", "out": 4, "pretrained": True}
 
-    (root / "_shared" / "recipes" / "paper.yaml").write_text(RECIPE + "greting: hi")
+    (root / "../parts/recipes/paper.yaml").write_text(RECIPE + "greting: hi")
     with pytest.raises(UsageError, match=r"nothing uses the facts \['greting'\]"):
         _run(root)
-    (root / "_shared" / "recipes" / "paper.yaml").unlink()
+    (root / "../parts/recipes/paper.yaml").unlink()
     with pytest.raises(UsageError, match="paper.yaml is missing"):
         _run(root)
+
+
+def test_recipe_may_stand_on_another(root: Path) -> None:
+    (root / "../parts/recipes").mkdir()
+    (root / "../parts/recipes/paper.yaml").write_text(RECIPE)
+    (root / "../parts/recipes/mine.yaml").write_text("recipe: paper\ngreeting: good evening")
+    _set(root, "label_map: acdc\nsizes: [3, 4]", "label_map: acdc\nrecipe: mine")
+    _run(root)
+    built = json.loads((root / "tiny_segmentation/configs/inference.json").read_text())
+    assert built["sizes"] == [5] and built["text"].startswith("good evening")
+    assert built["network_def"]["pretrained"] is True
+
+
+def test_a_bundle_states_its_own_classes(root: Path) -> None:
+    """Two numbers of one name are one class; the config makes the label map that the metadata describe."""
+    classes = "{1: liver, 2: my_organ, 5: liver, 7: background}"
+    _set(root, "label_map: acdc", f"short_name: mine\nclasses: {classes}")
+    _set(root, "sizes: ${sizes}", "sizes: ${sizes}\nmap: ${label_map_def}", "../parts/configs/inference.yaml")
+    stated = "stated_label_map: {_target_: pranet_monai.data.labels.stated_label_map, name: '${short_name}'"
+    _set(root, "extra:", f"{stated}, classes: '${{classes}}'}}\nextra:", "../parts/facts.yaml")
+    _run(root)
+    config = ConfigParser(json.loads((root / "tiny_segmentation/configs/inference.json").read_text()))
+    assert config["network_def"]["out"] == 3
+    made = config.get_parsed_content("map")
+    assert dict(made.labels) == {0: "background", 1: "liver", 2: "my_organ"}
+    assert dict(made.raw_values) == {0: 0, 1: 1, 2: 2, 5: 1, 7: 0}
 
 
 def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +145,7 @@ def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.
     assert not (root / "tiny_segmentation/configs").exists()
     assert _run(root) == 0
     assert _run(root, "--check") == 0
-    _set(root, "hello", "good morning", "_shared/facts.yaml")
+    _set(root, "hello", "good morning", "../parts/facts.yaml")
     assert _run(root, "--check") == 1
 
 
@@ -131,7 +159,7 @@ def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.
             "tiny_segmentation/bundle.yaml",
             r"nothing uses the facts \['pixdimm'\]",
         ),
-        ("hello ${bundle}", "${greeting}", "_shared/facts.yaml", "'greeting' is defined through itself"),
+        ("hello ${bundle}", "${greeting}", "../parts/facts.yaml", "'greeting' is defined through itself"),
         (
             "sizes: [3, 4]",
             "sizes: 1\nconfigs: {infer: {}}",
@@ -141,11 +169,15 @@ def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.
         (
             'geometry: {pixdim: [1, 2], "...${amounts}": null}',
             "geometry: [1]",
-            "_shared/facts.yaml",
+            "../parts/facts.yaml",
             "'geometry' .* a mapping",
         ),
         ("label_map: acdc", "label_map: [", "tiny_segmentation/bundle.yaml", "bundle.yaml is not YAML"),
         ("label_map: acdc", "", "tiny_segmentation/bundle.yaml", "must name its label_map, one of acdc"),
+        ("label_map: acdc", "label_map: acdc\nclasses: {1: a}", "tiny_segmentation/bundle.yaml", "one of both"),
+        ("label_map: acdc", "classes: {1: My Liver}", "tiny_segmentation/bundle.yaml", "named .'My Liver'.*lower-case"),
+        ("label_map: acdc", "classes: {one: a}", "tiny_segmentation/bundle.yaml", "found 'one' for a number"),
+        ("label_map: acdc", "classes: {0: liver}", "tiny_segmentation/bundle.yaml", "0 is liver"),
         ("label_map: acdc", "label_map: heart", "tiny_segmentation/bundle.yaml", "heart.* acdc"),
     ],
 )

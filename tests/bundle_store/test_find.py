@@ -50,7 +50,6 @@ def test_first_place_wins(
     make_bundle: MakeBundle, machine: Path, variable: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The variable before the checkout before what is installed; a short name that is shadowed isn't ambiguous."""
-    make_bundle("checkout", "_shared")
     monkeypatch.setattr("pranet_monai.bundle_store.places.checkout_folder", lambda: machine / "checkout")
     found = []
     for parent in ("data/pranet_monai/bundles", "checkout", "b", "a"):
@@ -63,6 +62,15 @@ def test_first_place_wins(
         ("a", "PRANET_MONAI_BUNDLES"),
     ]
     assert [bundle.name for bundle in all_bundles()] == ["heart_segmentation"]
+
+
+def test_in_the_current_folder(make_bundle: MakeBundle, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_bundle("mine", "gut_segmentation", short_name="gut")
+    monkeypatch.chdir(folder.parent)
+    assert find_bundle("gut").folder == folder and find_bundle("gut").place == "current folder"
+    monkeypatch.chdir(machine)
+    with pytest.raises(UsageError, match="found no bundle of this name"):
+        find_bundle("gut")
 
 
 def test_the_variable_may_name_one_bundle(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
