@@ -57,6 +57,13 @@ class View:
         turned: np.ndarray = apply_orientation(volume, self.reorder)
         return turned
 
+    def apply_to_box(self, box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+        """Turn a box within a stored volume (H, W, D) into the same box within the shown one."""
+        shown = [slice(0, 0)] * 3
+        for span, size, (axis, direction) in zip(box, shape, self.reorder.astype(int), strict=True):
+            shown[axis] = span if direction > 0 else slice(size - span.stop, size - span.start)
+        return tuple(shown)
+
     def stored_index(self, index: int, count: int) -> int:
         """Index in the stored array of the slice that is shown as ``index`` of ``count``."""
         flipped = self.reorder[self.reorder[:, 0] == 2, 1][0] < 0

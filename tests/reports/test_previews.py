@@ -129,10 +129,10 @@ def test_real_size_is_small() -> None:
 
 def test_windows() -> None:
     ct = np.array([-1000.0, -160.0, 40.0, 240.0, 3000.0]).reshape(1, 5, 1)
-    assert _grey(ct, None)[0, :, 0, 0] == pytest.approx([0, 0, 0.5, 1, 1])
-    assert _grey(ct, (0.0, 2000.0))[0, :, 0, 0] == pytest.approx([0, 0.42, 0.52, 0.62, 1])
+    assert _grey(ct, None)[0, :, 0] == pytest.approx([0, 0, 127.5, 255, 255], abs=0.5)
+    assert _grey(ct, (0.0, 2000.0))[0, :, 0] == pytest.approx([0, 107.1, 132.6, 158.1, 255], abs=0.5)
     assert _grey(np.full((2, 2, 1), 7.0), None).max() == 0
-    assert np.isfinite(_grey(np.array([np.nan, np.inf, 1, 2]).reshape(2, 2, 1), None)).all()
+    assert _grey(np.array([np.nan, np.inf, 1, 2]).reshape(2, 2, 1), None).ravel().tolist()[:2] == [0, 0]
 
 
 def test_slices_are_spread_over_the_organ() -> None:
@@ -146,3 +146,36 @@ def test_nested_regions_have_colours_of_their_own() -> None:
     colors = [organ_color(kits, organ) for organ in kits.organs]
     assert len(set(colors)) == 3
     assert colors[0] == tuple(part / 255 for part in kits.colors[1])
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_box_turns_as_its_volume_does(codes: str) -> None:
+    volume, affine = stored_as(np.zeros((8, 9, 7), np.int16), RAS, codes)
+    box = (slice(1, 4), slice(2, 5), slice(0, 3))
+    volume[box] = 1
+    view = View.of(volume.shape, affine)
+    shown = view.apply(volume)
+    assert shown[view.apply_to_box(box, volume.shape)].all() and shown.sum() == 27
+
+
+def test_outline_lies_on_the_border_of_its_organ() -> None:
+    """Half a pixel outside of the organ's first pixel, in a panel of known scale."""
+    mask = np.zeros((45, 45, 1), np.uint8)
+    mask[15:30, 15:30] = 3
+    png = draw_preview("", mask, np.diag([-1.0, -1.0, 5.0, 1.0]), ACDC, np.zeros((45, 45, 1)))
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=int)[32:930, :898]
+    bright = np.argwhere(pixels[..., 0] > 150)
+    assert bright.min(axis=0) == pytest.approx([898 / 3] * 2, abs=12), "the border between pixel 14 and 15"
+    assert bright.max(axis=0) == pytest.approx([898 * 2 / 3] * 2, abs=12)
+    assert pixels[:250].max() == 0
+
+
+def test_long_titles_and_legends_stay_on_the_sheet() -> None:
+    mask = np.zeros((40, 40, 1), np.uint8)
+    mask[5:15, 5:15], mask[20:30, 5:15], mask[5:15, 20:30] = 1, 2, 3
+    notes = dict.fromkeys(ACDC.organs, "98 ml (expert 101) · Dice 0.93, " * 2)
+    png = draw_preview("ward/" * 60, mask, np.eye(4), ACDC, reference=mask, notes=notes)
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    assert pixels.shape[1] == 900 and pixels[:32, 894:].max() == 0
+    legend = pixels[-90:]
+    assert legend[:, :4].max() == 0 and legend[:, -4:].max() == 0, "no entry is cut off"
