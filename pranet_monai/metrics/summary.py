@@ -17,6 +17,8 @@ __all__ = ["bootstrap_interval", "summarise"]
 KEYS = ("case", "organ", "status")
 COUNTED = ("missed", "false_positive", "both_empty")
 RESAMPLES = 2000
+DRAWS_AT_ONCE = 2**21
+"""Of the bootstrap: its memory doesn't grow with the cases."""
 
 
 def summarise(
@@ -59,33 +61,54 @@ def summarise(
 
 def _summary(table: pd.DataFrame, metrics: Collection[str], seed: int) -> dict[str, Any]:
     scored = table[table["status"] != "both_empty"]
-    statistics = {name: _statistics(_per_case(scored, name), seed) for name in metrics if name in table}
+    per_case = {name: _per_case(scored, name) for name in metrics if name in table}
     counts = {f"n_{kind}": int((table["status"] == kind).sum()) for kind in COUNTED}
-    return {"n": int(scored["case"].nunique()), **counts, **statistics}
+    return {"n": int(scored["case"].nunique()), **counts, **_statistics(per_case, seed)}
 
 
 def _per_case(scored: pd.DataFrame, metric: str) -> NDArray[np.float64]:
-    # skipna=False: a case with an undefined organ is undefined itself, rather than the mean of its better organs.
-    values = scored[metric].astype(np.float64).groupby(scored["case"], sort=True)
-    return values.agg(lambda part: part.mean(skipna=False)).to_numpy(dtype=np.float64)
+    # A case with an undefined organ is undefined itself, rather than the mean of its better organs.
+    values = scored[metric].astype(np.float64)
+    means = values.groupby(scored["case"], sort=True).mean()
+    undefined = values.isna().groupby(scored["case"], sort=True).any()
+    return means.mask(undefined).to_numpy(dtype=np.float64)
 
 
-def _statistics(values: NDArray[np.float64], seed: int) -> dict[str, Any]:
-    """Mean, sample sd, median and 95 % interval of the mean of one value per case."""
-    undefined = int(np.count_nonzero(~np.isfinite(values)))
-    result: dict[str, Any] = dict.fromkeys(("mean", "sd", "median", "ci95"))
-    result["n_undefined"] = undefined
-    if undefined or not len(values):
-        return result
-    result |= {"mean": float(values.mean()), "median": float(np.median(values))}
-    if len(values) > 1:
-        result |= {"sd": float(values.std(ddof=1)), "ci95": bootstrap_interval(values, seed)}
-    return result
+def _statistics(per_case: Mapping[str, NDArray[np.float64]], seed: int) -> dict[str, dict[str, Any]]:
+    """Mean, sample sd, median and 95 % interval of the mean of one value per case, for each metric."""
+    undefined = {name: int(np.count_nonzero(~np.isfinite(values))) for name, values in per_case.items()}
+    results: dict[str, dict[str, Any]] = {
+        name: {**dict.fromkeys(("mean", "sd", "median", "ci95")), "n_undefined": count}
+        for name, count in undefined.items()
+    }
+    whole = {name: values for name, values in per_case.items() if not undefined[name] and len(values)}
+    for name, values in whole.items():
+        results[name] |= {"mean": float(values.mean()), "median": float(np.median(values))}
+    several = {name: values for name, values in whole.items() if len(values) > 1}
+    if several:
+        intervals = bootstrap_intervals(np.stack(list(several.values()), axis=1), seed)
+        for (name, values), interval in zip(several.items(), intervals, strict=True):
+            results[name] |= {"sd": float(values.std(ddof=1)), "ci95": interval}
+    return results
 
 
 def bootstrap_interval(values: NDArray[np.float64], seed: int = 0) -> list[float]:
     """Both ends of the 95 % percentile bootstrap of the mean of finite values (n,)."""
+    return bootstrap_intervals(values[:, None], seed)[0]
+
+
+def bootstrap_intervals(values: NDArray[np.float64], seed: int = 0) -> list[list[float]]:
+    """Both ends of the 95 % percentile bootstrap of the mean of each column of finite values (n, k)."""
     # The percentile method with draws that depend on n alone: a worse value can't move either end the better way,
     # which a corrected interval (BCa) doesn't promise.
-    draws = np.random.default_rng(seed).integers(0, len(values), size=(RESAMPLES, len(values)))
-    return [float(end) for end in np.percentile(values[draws].mean(axis=1), (2.5, 97.5))]
+    count, random = len(values), np.random.default_rng(seed)
+    at_once = max(1, DRAWS_AT_ONCE // count)
+    means = []
+    for start in range(0, RESAMPLES, at_once):
+        resamples = min(at_once, RESAMPLES - start)
+        draws = random.integers(0, count, size=(resamples, count))
+        draws += count * np.arange(resamples)[:, None]
+        how_often = np.bincount(draws.ravel(), minlength=draws.size).reshape(draws.shape)
+        means.append(how_often.astype(np.float64) @ values / count)
+    low, high = np.percentile(np.concatenate(means), (2.5, 97.5), axis=0)
+    return [[float(ends[0]), float(ends[1])] for ends in zip(low, high, strict=True)]

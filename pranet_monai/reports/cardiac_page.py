@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pranet_monai.reports.cardiac import agreement
-from pranet_monai.reports.case_table import picture
+from pranet_monai.reports.case_data import embedded_picture
+from pranet_monai.reports.case_table import EMBEDDED
 from pranet_monai.reports.markup import Markup, element, join
 from pranet_monai.reports.measures import Measure
 from pranet_monai.reports.shell import Section, page_shell, table
@@ -40,13 +41,14 @@ def cardiac_section(rows: Sequence[Row]) -> Section | None:
     if not rows:
         return None
     body = []
-    for row in rows:
+    for row in rows[:EMBEDDED]:
         link = element("a", row["patient"], href=f"patients/{quote(row['patient'])}.html")
         body.append(element("tr", element("th", link, scope="row"), *(_cell(row, index) for index in INDICES)))
     limits = agreement(rows)
     note = "Volumes by counting voxels; mass of the wall at end-diastole at 1.05 g/ml."
     note += " Red: no cavity was found at end-systole."
     note += " Small: from the expert's masks." if limits else ""
+    note += f" The first {EMBEDDED} of {len(rows)} patients; cardiac.csv has all." if len(rows) > EMBEDDED else ""
     headings = ["Patient", *(index.heading for index in INDICES)]
     parts = [element("p", note, class_="quiet"), table(headings, body)]
     if limits:
@@ -55,13 +57,13 @@ def cardiac_section(rows: Sequence[Row]) -> Section | None:
 
 
 def write_patient_pages(folder: Path, rows: Sequence[Row]) -> None:
-    """Write ``patients/<patient>.html``: indices, and the pictures of both phases.
+    """Write ``patients/<patient>.html``: indices, and the pictures of both phases; of the patients that the page lists.
 
     Args:
         folder: the report, with its ``previews``.
         rows: of ``cardiac.csv``.
     """
-    for row in rows:
+    for row in rows[:EMBEDDED]:
         has_expert = row.get("reference_lv_edv_ml") is not None
         body = join(
             element("h1", f"Cardiac indices: {row['patient']}"),
@@ -69,11 +71,16 @@ def write_patient_pages(folder: Path, rows: Sequence[Row]) -> None:
                     class_="quiet"),
             _patient_table(row, has_expert),
             *(
-                join(element("h2", title), picture(folder, row[key]))
+                join(element("h2", title), _picture(folder, row[key]))
                 for title, key in (("End-diastole", "ed_case"), ("End-systole", "es_case"))
             ),
         )  # fmt: skip
         write_atomically(folder / "patients" / f"{row['patient']}.html", page_shell(f"{row['patient']}", body))
+
+
+def _picture(folder: Path, case: str) -> Markup:
+    source = embedded_picture(folder / "previews" / f"{case}.png")
+    return element("img", src=source, alt=f"Slices of {case} with the organs outlined") if source else Markup()
 
 
 def _patient_table(row: Row, has_expert: bool) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -12,11 +13,13 @@ from matplotlib.ticker import MaxNLocator
 from pranet_monai.reports.markup import Markup, element, join
 from pranet_monai.reports.measures import Measure, plain_name
 
-__all__ = ["box_plot"]
+__all__ = ["DOTS", "box_plot"]
 
 WIDTH, LEFT, RIGHT, TOP, ROW, AXIS = 520, 128, 16, 6, 36, 34
 BOX, DOT, SCATTER = 16, 2.6, 5.0  # pixels: height of a box, radius of a dot, how far dots stray from the middle
 TICKS = 5
+DOTS = 300
+"""Cases of an organ up to which each has a dot; of more, those furthest beyond the whiskers alone."""
 
 
 def box_plot(
@@ -48,8 +51,11 @@ def box_plot(
         pieces.append(element("text", plain_name(organ), x=LEFT - 10, y=middle - 7 * bool(warning), class_="name"))
         pieces.append(element("text", warning, x=LEFT - 10, y=middle + 8, class_="warning"))
         if pairs:
-            pieces.append(_box([x(value) for _, value in pairs], middle, colors[organ]))
-            pieces += _dots(pairs, [x(value) for _, value in pairs], middle, colors[organ], measure)
+            positions = [x(value) for _, value in pairs]
+            box = _quartiles(positions)
+            pieces.append(_box(box, middle, colors[organ]))
+            dots = range(len(pairs)) if len(pairs) <= DOTS else _outliers(positions, box)
+            pieces += _dots([pairs[i] for i in dots], [positions[i] for i in dots], middle, colors[organ], measure)
     return element(
         "svg", *pieces, viewBox=f"0 0 {WIDTH} {height}", class_="plot", role="img",
         aria_label=f"Box plots of {measure.heading} per organ",
@@ -77,11 +83,31 @@ def _axis(measure: Measure, ticks: list[float], positions: list[float], height: 
     return join(*pieces)
 
 
-def _box(positions: list[float], middle: float, color: str) -> Markup:
-    first, median, third = np.percentile(positions, (25, 50, 75))
+class _Box(NamedTuple):
+    low: float
+    first: float
+    median: float
+    third: float
+    high: float
+
+
+def _quartiles(positions: list[float]) -> _Box:
+    first, median, third = (float(value) for value in np.percentile(positions, (25, 50, 75)))
     reach = 1.5 * (third - first)
     low = min(position for position in positions if position >= first - reach)
     high = max(position for position in positions if position <= third + reach)
+    return _Box(low, first, median, third, high)
+
+
+def _outliers(positions: list[float], box: _Box) -> list[int]:
+    """Which cases lie beyond the whiskers, the furthest first."""
+    beyond = [max(box.low - position, position - box.high) for position in positions]
+    found = [index for index, distance in enumerate(beyond) if distance > 0]
+    return sorted(found, key=lambda index: -beyond[index])[:DOTS]
+
+
+def _box(box: _Box, middle: float, color: str) -> Markup:
+    low, first, median, third, high = box
     top, bottom, length = middle - BOX / 2, middle + BOX / 2, max(third - first, 0.5)
     return join(
         element("line", x1=f"{low:.1f}", x2=f"{high:.1f}", y1=middle, y2=middle, class_="whisker"),

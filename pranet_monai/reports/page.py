@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``index.html``: one self-contained page that shows all that a run left, for a reader who judges cases."""
+"""``index.html``: one page on all that a run left, for a reader who judges cases; one file where they are few."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pranet_monai.forms.left_out import left_out_sentence
 from pranet_monai.reports.cardiac_page import cardiac_section
 from pranet_monai.reports.case_table import cases_section
-from pranet_monai.reports.charts import box_plot
+from pranet_monai.reports.charts import DOTS, box_plot
 from pranet_monai.reports.markup import Markup, element, join
 from pranet_monai.reports.measures import VOLUMES, Measure, Vocabulary, plain_name
 from pranet_monai.reports.previews import organ_color
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pranet_monai.data.labels import LabelMap
 
 __all__ = ["write_page"]
+
+LISTED = 100
+"""Failed cases that stand on the page by themselves, and entries of a part of ``run.json`` that it shows."""
 
 
 def write_page(
@@ -119,9 +122,11 @@ def _failures(cases: Sequence[Row]) -> Section | None:
         return None
     rows = [
         element("tr", element("td", row["case"], class_="text bad"), element("td", row["reason"], class_="text reason"))
-        for row in failed
+        for row in failed[:LISTED]
     ]
-    return Section("failed", "Failed cases", table(["Case", "Reason"], rows, text_columns=2))
+    more = f"The first {LISTED} of {len(failed)}; all are in the table of cases below, by their status."
+    note = element("p", more, class_="quiet") if len(failed) > LISTED else Markup()
+    return Section("failed", "Failed cases", join(note, table(["Case", "Reason"], rows, text_columns=2)))
 
 
 def _left_out(found: Mapping[str, Sequence[str]]) -> Section | None:
@@ -139,7 +144,8 @@ def _plots(
         plots = [box_plot(vocabulary.size, sizes, colors)] if any(sizes.values()) else []
     if not plots:
         return None
-    note = "Each dot is a case; click it to see the case. Box: quartiles and median; whiskers: 1.5 times the box."
+    dots = "Each dot is a case" if len(cases) <= DOTS else "Dots are the cases furthest beyond the whiskers"
+    note = f"{dots}; click it to see the case. Box: quartiles and median; whiskers: 1.5 times the box."
     content = join(element("p", note, class_="quiet"), element("div", *plots, class_="plots"))
     return Section("distribution", "Distribution", content)
 
@@ -181,9 +187,18 @@ def _run(run: Mapping[str, Any]) -> Section:
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
         "Command": run["command"],
     }
-    everything = element("pre", json.dumps(run, indent=2, ensure_ascii=False, default=str))
+    everything = element("pre", json.dumps(_shortened(run), indent=2, ensure_ascii=False, default=str))
     details = element("details", element("summary", "All of run.json"), everything)
     return Section("run", "Run", join(_pairs(facts), details))
+
+
+def _shortened(value: Any) -> Any:
+    """The value without what nobody reads on a page: what a long list or mapping holds is in the file."""
+    if isinstance(value, (list, tuple, Mapping)) and len(value) > LISTED:
+        return f"{len(value)} entries, see run.json"
+    if isinstance(value, Mapping):
+        return {key: _shortened(item) for key, item in value.items()}
+    return [_shortened(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _pairs(pairs: Mapping[str, str]) -> Markup:

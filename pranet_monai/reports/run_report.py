@@ -196,7 +196,7 @@ class RunReport:
 
     def _open_tables(self, resume: bool) -> tuple[CaseTable, CaseTable]:
         """Cases and metrics; nothing of an earlier run may stand beside their rows but what they agree with."""
-        stale = ["summary.json", "run.json", "index.html", "cardiac.csv", "patients"]
+        stale = ["summary.json", "run.json", "index.html", "cases.js", "cardiac.csv", "patients"]
         stale += [] if resume else ["cases.csv", "metrics.csv", "previews"]
         columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self.kind.organ_columns]
         try:

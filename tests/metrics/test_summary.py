@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pranet_monai.metrics import HIGHER_IS_BETTER, case_metrics, summarise
+from pranet_monai.metrics import HIGHER_IS_BETTER, case_metrics, summarise, summary
 
 from .blobs import label_pair
 
@@ -121,3 +121,13 @@ def test_leaving_an_organ_out_improves_nothing(data: st.DataObject, missed: str)
             for low_and_high in zip(old[name]["ci95"] or (None, None), new[name]["ci95"] or (None, None)):
                 assert _no_better(name, *low_and_high)
     json.dumps(after, allow_nan=False)
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 2**21])
+def test_bootstrap_in_pieces_is_that_of_all_draws(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """Written down as it is defined; the pieces keep the memory of 100 000 cases small."""
+    values = np.random.default_rng(1).normal(size=(37, 2))
+    draws = np.random.default_rng(5).integers(0, 37, size=(2000, 37))
+    plain = [list(np.percentile(column[draws].mean(axis=1), (2.5, 97.5))) for column in values.T]
+    monkeypatch.setattr(summary, "DRAWS_AT_ONCE", at_once)
+    np.testing.assert_allclose(summary.bootstrap_intervals(values, seed=5), plain, rtol=1e-12)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page holds what was measured, is one file, and can't be broken by a name."""
+"""The page holds what was measured, is one file where cases are few, and can't be broken by a name."""
 
 from __future__ import annotations
 
 import json
+import re
 from configparser import ConfigParser
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +34,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
+        self.scripts: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
         self.close()
         assert self.open == [], f"left open: {self.open}"
@@ -47,11 +51,23 @@ class Page(HTMLParser):
         assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
 
     def handle_data(self, data: str) -> None:
-        if "script" not in self.open and "style" not in self.open:
+        if "script" in self.open:
+            self.scripts.append(data)
+        elif "style" not in self.open:
             self.text.append(data.strip())
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script draws the cases from."""
+        (script,) = [script for script in self.scripts if script.startswith("var caseData")]
+        return data_of(script)
 
     def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
         return [found for name, found in self.elements if name == tag and attributes.items() <= found.items()]
+
+
+def data_of(script: str) -> dict[str, Any]:
+    return json.loads(json.loads(script.removeprefix("var caseData = ").rstrip(";\n")))
 
 
 def volume(*labels: int) -> np.ndarray:
@@ -75,16 +91,21 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page(folder / "report" / "index.html")
 
 
-def test_every_case_has_a_row_worst_first(evaluated: Page) -> None:
-    rows = [row["data-case"] for row in evaluated.all("tr", **{"class": "case"})]
-    assert rows == ["worst", "middle", "good", "<b>evil</b>"]
-    assert len(evaluated.all("tr", **{"class": "detail"})) == 4
+def test_data_hold_every_case_as_people_count(tmp_path: Path, evaluated: Page) -> None:
+    assert evaluated.data["cases"] == ["<b>evil</b>", "good", "middle", "worst"]
+    assert evaluated.data["status"] == ["failed", "ok", "ok", "ok"]
+    assert evaluated.data["texts"] == {"0": {"reason": "a & b < c"}}
+    report = RunReport(tmp_path, "acdc", previews=False)
+    for name in ("Case10", "case9", "b/case10", "1"):
+        add_case(report, name, volume(3), AFFINE)
+    report.finish()
+    assert Page(tmp_path / "report" / "index.html").data["cases"] == ["1", "b/case10", "case9", "Case10"]
 
 
 def test_page_is_one_file(evaluated: Page) -> None:
-    pictures = evaluated.all("img")
-    assert len(pictures) == 3
-    assert all((picture["src"] or "").startswith("data:image/jpeg;base64,") and picture["alt"] for picture in pictures)
+    none, *pictures = evaluated.data["pictures"]
+    assert none is None and len(pictures) == 3
+    assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures)
     for tag in ("script", "link", "img"):
         for found in evaluated.all(tag):
             assert not (found.get("src") or found.get("href") or "data:").startswith(("http", "/", "."))
@@ -94,20 +115,58 @@ def test_names_and_options_are_escaped(evaluated: Page) -> None:
     assert "<b>evil</b>" in evaluated.text
     assert "a & b < c" in evaluated.text
     assert not evaluated.all("b", **{"class": "evil"})
-    assert len(evaluated.all("script")) == 1
+    assert len(evaluated.all("script")) == 2, "the data and what draws them"
+    assert not any("<" in script for script in evaluated.scripts if script.startswith("var caseData"))
 
 
-def test_cells_hold_every_measure_for_sorting(evaluated: Page) -> None:
-    worst, middle, good, failed = evaluated.all("td", **{"data-column": "left_ventricle"})
-    assert (good["data-dice"], good["data-volume_ml"]) == ("1", "0.64")
-    assert (worst["data-dice"], worst["data-flags"]) == ("0", "missed")
-    assert float(middle["data-hd95_mm"] or 0) == pytest.approx(np.sqrt(48**2 + 16**2 + 20**2), rel=1e-5)
-    assert "data-dice" not in failed
+def test_data_hold_every_measure(evaluated: Page) -> None:
+    _, good, middle, worst = range(4)
+    values = {key: columns["left_ventricle"] for key, columns in evaluated.data["values"].items()}
+    assert (values["dice"][good], values["volume_ml"][good]) == (1, 0.64)
+    assert evaluated.data["expert"]["values"]["left_ventricle"][good] == 0.64
+    assert values["dice"][worst] == 0
+    assert evaluated.data["flags"]["left_ventricle"]["missed"] == [middle, worst]
+    assert values["hd95_mm"][middle] == pytest.approx(np.sqrt(48**2 + 16**2 + 20**2), abs=1e-3)
+    assert all(column[0] is None for column in values.values()), "of the failed case"
 
 
 def test_mean_of_a_case_counts_its_missed_organs(evaluated: Page) -> None:
-    means = [cell.get("data-dice") for cell in evaluated.all("td", **{"data-column": "mean"})]
-    assert means == ["0.333333", "0.666667", "1", None]
+    assert evaluated.data["values"]["dice"]["mean"] == [None, 1, pytest.approx(2 / 3, abs=1e-5), 0.33333]
+    assert "mean" not in evaluated.data["values"]["volume_ml"], "neither way is better"
+
+
+def test_infinite_and_undefined_distances_are_told_apart(tmp_path: Path) -> None:
+    report = RunReport(tmp_path, "acdc", kind=create_kind("volume", missed="inf"), previews=False)
+    add_case(report, "a", volume(1), AFFINE, reference=volume(1, 3))
+    report.finish()
+    values = Page(tmp_path / "report" / "index.html").data["values"]["hd95_mm"]
+    assert values == {
+        "right_ventricle": [0],
+        "myocardium": [None],
+        "left_ventricle": ["Infinity"],
+        "mean": ["Infinity"],
+    }
+
+
+def test_many_cases_lie_beside_the_page(tmp_path: Path) -> None:
+    """As a script, for a page opened from a folder may read nothing else; one that a smaller run doesn't leave."""
+    report = RunReport(tmp_path, "acdc", previews=False)
+    measured = report.measurer.measure("", volume(1, 2), AFFINE)
+    for number in range(500):
+        bad = number % 2 == 1
+        rows = [] if bad else [replace(measured, name=f"c{number}")]
+        report.add(CaseResult(f"c{number}", "failed" if bad else "ok", "bad" * bad, rows=rows))
+    report.finish({"note": list(range(1000))})
+    page = Page(tmp_path / "report" / "index.html")
+    assert page.all("script", src="cases.js") and len(page.all("script")) == 2
+    data = data_of((tmp_path / "report" / "cases.js").read_text())
+    assert data["cases"] == [f"c{number}" for number in range(500)] and data["pictures"] is None
+    assert len(page.all("tr")) == 1 + 3 + 1 + 100 + 1, "organs, the first failures, headings"
+    assert "The first 100 of 250; all are in the table of cases below, by their status." in page.text
+    assert '"note": "1000 entries, see run.json"' in " ".join(page.text)
+    assert json.loads((tmp_path / "report" / "run.json").read_text())["note"] == list(range(1000))
+    RunReport(tmp_path, "acdc")
+    assert not (tmp_path / "report" / "cases.js").exists()
 
 
 def test_filters_are_labelled(evaluated: Page) -> None:
@@ -131,7 +190,8 @@ def test_page_without_references_shows_volumes(tmp_path: Path) -> None:
     page = Page(tmp_path / "report" / "index.html")
     assert "Volumes per organ" in page.text
     assert not [option for option in page.all("option") if option["value"] in ("dice", "missed")]
-    assert page.all("td", **{"data-column": "left_ventricle"})[0]["data-volume_ml"] == "0.64"
+    assert page.data["values"]["volume_ml"]["left_ventricle"] == [0.64]
+    assert page.data["expert"] is None
 
 
 def test_paper_numbers_have_a_table_of_their_own(tmp_path: Path) -> None:
@@ -166,6 +226,13 @@ def test_box_plot_draws_quartiles_where_numpy_puts_them() -> None:
     assert svg.count("<circle") == 5
 
 
+def test_box_plot_of_many_shows_who_stands_apart() -> None:
+    """0.4 to 0.6 evenly: the whiskers reach all of them, but not the two far below and the one far above."""
+    values = [(f"c{i}", 0.4 + 0.2 * i / 999) for i in range(1000)] + [("low", 0.0), ("lower", -0.1), ("high", 1.0)]
+    svg = box_plot(DICE, {"left_ventricle": values}, {"left_ventricle": "red"})
+    assert re.findall('data-open="(.*?)"', svg) == ["lower", "low", "high"]
+
+
 def test_assets_are_packaged() -> None:
     config = ConfigParser()
     config.read(Path(__file__).parents[2] / "setup.cfg")
@@ -180,9 +247,10 @@ def test_remarks_are_shown_and_can_be_filtered(tmp_path: Path) -> None:
     report.add(CaseResult("bad", "failed", "no voxels", remarks=["third"]))
     report.finish()
     page = Page(tmp_path / "report" / "index.html")
-    assert "Remark: first <b>; second" in page.text and "Remark: third" in page.text
-    flags = {row["data-case"]: row.get("data-flags") for row in page.all("tr", **{"class": "case"})}
-    assert flags == {"a": "remark", "bad": "remark", "plain": None}
+    a, bad, _ = range(3)
+    assert page.data["texts"][str(a)] == {"remark": "first <b>; second"}
+    assert page.data["texts"][str(bad)] == {"reason": "no voxels", "remark": "third"}
+    assert page.data["flags"][""] == {"remark": [a, bad]}
     assert page.all("option", value="remark")
 
 
