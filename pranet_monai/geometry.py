@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from nibabel.orientations import io_orientation
 
-__all__ = ["ANATOMICAL_AXES", "THROUGH_PLANE", "plane_axis"]
+__all__ = ["ANATOMICAL_AXES", "STACK_RATIO", "THROUGH_PLANE", "plane_axis"]
 
 ANATOMICAL_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the world axis (R, A, S) that is normal to it
 THROUGH_PLANE = "through_plane"

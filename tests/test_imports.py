@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "transforms": {"data.labels", "forms", "geometry", "storage"},
     "data": {"data.labels", "forms", "storage", "transforms"},
     "metrics": {"data.labels"},
+    "planning": {"data", "data.labels", "forms", "geometry", "storage"},
     "reports": {"data.labels", "forms", "geometry", "metrics", "storage"},
     "engines": {"data", "data.labels", "forms", "inferers", "losses", "metrics", "reports", "storage", "transforms"},
 }

@@ -33,10 +33,14 @@ from pranet_monai.bundle_store import FORMAT
 from pranet_monai.bundle_store.places import checkout_folder
 from pranet_monai.data.labels import LABEL_MAPS, LabelMap, get_label_map, stated_label_map
 from pranet_monai.errors import UsageError
+from pranet_monai.storage.tables import write_atomically
 
-__all__ = ["build_bundle", "find_bundles", "run"]
+__all__ = ["build_bundle", "find_bundles", "run", "write_bundle"]
 
 PARTS = Path(pranet_monai.__file__).parent / "bundle_parts"
+UNUSED = frozenset({"label_map", "data"})
+"""Facts that no config need use: of ``data``, where the labelled cases lie, ``train`` makes use."""
+
 WHOLE = re.compile(r"\$\{(\w+)\}")
 SPREAD = re.compile(r"\.\.\.\$\{(\w+)\}")
 
@@ -119,7 +123,7 @@ def build_bundle(folder: Path) -> dict[Path, str]:
         folder / "configs" / f"{name}.json": _to_json(merge(facts.fill(template), facts.fill(changes.get(name, {}))))
         for name, template in templates.items()
     }
-    if unused := own.keys() - facts.used - {"label_map"}:
+    if unused := own.keys() - facts.used - UNUSED:
         raise UsageError(f"{source}: nothing uses the facts {sorted(unused)}; are they misspelt?")
     files[folder / "configs" / "logging.conf"] = (PARTS / "logging.conf").read_text(encoding="utf-8")
     if (licence := folder.parent.parent / "LICENSE").is_file():  # of the checkout
@@ -129,6 +133,14 @@ def build_bundle(folder: Path) -> dict[Path, str]:
     card = folder / "docs" / "README.md"
     files[card] = fill_scores(card)
     return files
+
+
+def write_bundle(folder: Path) -> list[Path]:
+    """Writes what of :func:`build_bundle` isn't up to date; returns the files."""
+    stale = [(path, text) for path, text in build_bundle(folder).items() if not _is_up_to_date(path, text)]
+    for path, text in stale:
+        write_atomically(path, text)
+    return [path for path, _ in stale]
 
 
 def find_bundles(root: Path) -> list[Path]:
@@ -145,23 +157,24 @@ def find_bundles(root: Path) -> list[Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Builds or checks all bundles; 0 when all is up to date (afterwards), 1 when ``--check`` found a difference."""
-    stale = []
+    stale: list[Path] = []
     root = args.root or checkout_folder()
     if root is None:
         raise UsageError("found no checkout around this package; fix: name the folder of the bundles to build")
     for folder in find_bundles(root):
-        for path, text in build_bundle(folder).items():
-            if path.is_file() and path.read_text(encoding="utf-8") == text:
-                continue
-            stale.append(path)
-            if not args.check:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+        if args.check:
+            stale += [path for path, text in build_bundle(folder).items() if not _is_up_to_date(path, text)]
+        else:
+            stale += write_bundle(folder)
     for path in stale:
         print(f"{'not up to date' if args.check else 'written'}: {path}")
     if stale and args.check:
         print("run: pranet-monai build-bundles")
     return int(bool(stale) and args.check)
+
+
+def _is_up_to_date(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
 def _with_recipe(own: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +198,7 @@ def _derived(folder: Path, own: Mapping[str, Any], source: Path) -> dict[str, An
         "num_classes": labels.out_channels,
         "organs": list(labels.organs),
         "out_channels": labels.out_channels,
+        "foreground_def": {str(index): name for index, name in enumerate(labels.foreground.values())},
         "channel_def": {str(index): name for index, name in labels.labels.items()},
         "label_classes": ", ".join(f"{index} {name.replace('_', ' ')}" for index, name in labels.labels.items()),
         "eval_metrics": eval_metrics(folder),
@@ -198,12 +212,12 @@ def _count(slices: int) -> str:
 
 
 def _classes(own: Mapping[str, Any], source: Path) -> LabelMap:
-    if ("label_map" in own) == ("classes" in own):
+    if (own.get("label_map") is None) == ("classes" not in own):
         raise UsageError(
             f"{source} must name its label_map, one of {', '.join(LABEL_MAPS)}, or state its own classes, as "
             "{1: liver, 2: spleen}; one of both"
         )
-    if "label_map" in own:
+    if "classes" not in own:
         return get_label_map(own["label_map"])
     return stated_label_map(str(own.get("short_name", source.parent.name)), own["classes"], own.get("regions"))
 

@@ -19,12 +19,12 @@ from pranet_monai.apps.overrides import check_ids
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.errors import unwrapped
 
-__all__ = ["MIRRORED", "as_path", "device_of", "is_one_of_several", "run_workflow"]
+__all__ = ["MIRRORED", "as_path", "device_of", "is_one_of_several", "less_talk", "run_workflow"]
 
 MIRRORED = [[0], [1], [0, 1]]
 """The inferer's ``tta`` for every mirroring of a slice."""
 
-_TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin")
+_TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin", "timm.models._builder")
 
 
 def run_workflow(
@@ -54,7 +54,7 @@ def run_workflow(
     files = [str(bundle.config(name)) for name in configs]
     check_ids({id: id for id in overrides}, files)
     try:
-        with own_command(), _less_talk(), unwrapped():
+        with own_command(), less_talk(), unwrapped():
             workflow = ConfigWorkflow(
                 config_file=files,
                 workflow_type=workflow_type,
@@ -94,8 +94,8 @@ def is_one_of_several() -> bool:
 
 
 @contextmanager
-def _less_talk() -> Iterator[None]:
-    """What MONAI says of its own set-up helps nobody who only wants masks."""
+def less_talk() -> Iterator[None]:
+    """What MONAI and timm say of their own set-up helps nobody who only wants masks."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

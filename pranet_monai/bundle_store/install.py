@@ -18,7 +18,7 @@ from pranet_monai.bundle_store.places import cache_folder, user_folder
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
 
-__all__ = ["LEFT_OUT", "install_bundle", "unpacked_in_cache"]
+__all__ = ["LEFT_OUT", "install_bundle", "made_beside", "unpacked_in_cache"]
 
 LEFT_OUT = frozenset({"__pycache__", "bundle.yaml", "eval", "runs"})
 """What running a bundle leaves in its folder, and what only serves to make it."""
@@ -51,7 +51,7 @@ def install_bundle(source: str | Path, force: bool = False, folder: Path | None 
     target = target_folder / name
     if target.exists() and not force:
         raise UsageError(f"{target}: found this bundle there already; fix: --force puts the new one in its place")
-    with _made_beside(target, force) as partial:
+    with made_beside(target, force) as partial:
         if path.is_dir():
             _copy(path, partial)
         else:
@@ -77,10 +77,13 @@ def unpacked_in_cache(archive: Path) -> Bundle:
 
 
 @contextmanager
-def _made_beside(target: Path, replace: bool) -> Iterator[Path]:
+def made_beside(target: Path, replace: bool) -> Iterator[Path]:
     """A folder to fill that takes the target's place when the block ends well, and is gone when it doesn't.
 
     Without `replace` a target that another process has made meanwhile stays.
+
+    Raises:
+        UsageError: it can't be written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ def find_cases(
     output_dir: str | Path | None = None,
     kind: KindName = "volume",
     data_set: str | None = None,
+    only: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Lists the cases of a folder and of all folders in it, as people keep them.
 
@@ -49,6 +50,7 @@ def find_cases(
         output_dir: where this run writes; what lies there is neither an image nor a reference.
         kind: what to look for, "volume" or "image".
         data_set: a known data set, whose layouts say how some of its files are to be read.
+        only: names of the cases to keep; None keeps all.
 
     Returns:
         One item per case, sorted: ``case`` (path below `dataset_dir` without extension, with ``/``), ``form``,
@@ -67,7 +69,8 @@ def find_cases(
         raise UsageError(_nothing_found(search, forms, kind))
     if data_set is not None:
         items = [item | get_data_set(data_set).reading_hints(item) for item in items]
-    return sorted(_with_safe_names(items), key=lambda item: item["case"])
+    named = sorted(_with_safe_names(items), key=lambda item: item["case"])
+    return named if only is None else [item for item in named if item["case"] in only]
 
 
 def _with_safe_names(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -81,12 +81,16 @@ def _check_part(name: str, part: str, parts: Mapping[str, Any]) -> None:
 
 
 def patient_of(case: str, patients: list[str]) -> str | None:
-    """The patient whose case this is: ``imagesTr/patient003_ED`` → ``patient003``; None for one that isn't listed."""
+    """The patient whose case this is: ``imagesTr/patient003_ED`` → ``patient003``; None for one that isn't listed.
+
+    A list may also name single cases in full, as ``imagesTr/patient003_ED``.
+    """
     folders_and_name = case.replace("\\", "/").split("/")
     found = [
         patient
         for patient in patients
-        if any(part == patient or part.startswith((f"{patient}_", f"{patient}.")) for part in folders_and_name)
+        if case == patient
+        or any(part == patient or part.startswith((f"{patient}_", f"{patient}.")) for part in folders_and_name)
     ]
     return found[0] if found else None
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One training of a bundle, the parts of its split, and how weights are judged on one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from pranet_monai.apps.workflow import as_path, is_one_of_several, run_workflow
+from pranet_monai.bundle_store import Bundle
+from pranet_monai.data.cases import find_cases
+from pranet_monai.data.splits import cases_of_split
+
+__all__ = ["Parts", "Training", "parts_of"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Who trains and who validates: ids of ``train.json``, with what was changed on the command line."""
+
+    split: str
+    train_part: str | Sequence[str]
+    val_part: str | Sequence[str]
+
+
+def parts_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Parts:
+    """As a training of the bundle will have them."""
+    config = ConfigParser()
+    config.read_config(bundle.config("train"))
+    config["bundle_root"] = str(bundle.folder)
+    return Parts(*(overrides.get(id, config.get_parsed_content(id)) for id in ("split", "train_part", "val_part")))
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training.
+
+    Attributes:
+        bundle: whose.
+        data: folder of images with the experts' masks.
+        output: folder for the state, the last weights and the curve.
+        resume: go on after an interruption.
+        device: the option that names one, or none.
+    """
+
+    bundle: Bundle
+    data: Path
+    output: Path
+    resume: bool
+    device: Mapping[str, Any]
+
+    def run(self, overrides: Mapping[str, Any], tracking: str | None = None) -> int:
+        """Trains; returns the exit code."""
+        options = {"dataset_dir": as_path(self.data), "output_dir": as_path(self.output), **self.device}
+        options |= {"resume": True} if self.resume else {}
+        configs = ["train", *(["multi_gpu_train"] if is_one_of_several() else [])]
+        return run_workflow(self.bundle, configs, "training", options, overrides, tracking)
+
+    def cases(self, split: str, part: str | Sequence[str]) -> list[Mapping[str, Any]]:
+        """The cases of a part of a split, as ``find_cases`` lists them."""
+        stated = ConfigParser.load_config_file(str(self.bundle.config("train")))["cases"]
+        items = find_cases(self.data, labels="required", kind=stated["kind"], data_set=stated["data_set"])
+        return cases_of_split(items, split, part)
+
+    def judge(self, weights: Path, split: str, part: str | Sequence[str], overrides: Mapping[str, Any]) -> int:
+        """Segments the cases of a part and measures them, into ``validation`` of the output; returns the exit code."""
+        options = {"dataset_dir": as_path(self.data), "output_dir": as_path(self.output / "validation"), **self.device}
+        options |= {"checkpointloader#load_path": as_path(weights)}
+        options |= {"cases#only": [case["case"] for case in self.cases(split, part)]}
+        return run_workflow(self.bundle, ["inference", "evaluate"], "inference", options, overrides)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which cases are of one patient, by the names that people give to files."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from pranet_monai.errors import UsageError
+
+__all__ = ["patients_of"]
+
+# what follows the patient in a name: a frame of a cine, a time point, a visit, a series, a slice
+_OF_A_PATIENT = re.compile(
+    r"_(ED|ES|4d|frame\d+|(ses|session|visit|scan|time|tp|t|v|run|phase|series|slice|sl|z)[-_]?\d+)$", re.IGNORECASE
+)
+_BIDS = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
+_CHANNEL = "_0000"  # nnU-Net's, of every image
+
+
+def patients_of(cases: Sequence[Mapping[str, Any]], pattern: str | None = None) -> list[str]:
+    """The patient of each case, a folder or the beginning of a name, such as splits list them.
+
+    By the layout of a known data set where it tells; else ``patient003_ED`` and ``patient003_ES`` are of one patient,
+    ``sub-01_ses-1_T1w`` of ``sub-01``, and files of one name in folders of their own are of the folders. All other
+    cases count as patients.
+
+    Args:
+        cases: items of ``find_cases``.
+        pattern: a regular expression that finds the patient in a case's name, where people know better.
+
+    Raises:
+        UsageError: the pattern is none, or a case has nothing that it finds.
+    """
+    if pattern is not None:
+        found = [_by_pattern(case["case"], pattern) for case in cases]
+    else:
+        names = [PurePosixPath(case["case"]) for case in cases]
+        if all(name.name.endswith(_CHANNEL) for name in names):
+            names = [name.with_name(name.name.removesuffix(_CHANNEL) or name.name) for name in names]
+        stems = Counter(name.name for name in names)
+        found = [case.get("patient") or _patient(name, stems) for case, name in zip(cases, names, strict=True)]
+    known = set(found)
+    return [_shortest(name, known) for name in found]
+
+
+def _by_pattern(case: str, pattern: str) -> str:
+    try:
+        match = re.search(pattern, case)
+    except re.error as error:
+        raise UsageError(
+            f"--patient {pattern}: found no regular expression ({error}); such as 'patient[0-9]+'"
+        ) from error
+    if match is None or not match[0]:
+        raise UsageError(f"--patient {pattern}: found no patient by it in {case}; allowed: what fits every case's name")
+    return match[0]
+
+
+def _patient(case: PurePosixPath, stems: Counter[str]) -> str:
+    if stems[case.name] > 1 and case.parent.name:
+        return case.parent.name
+    if match := _BIDS.match(case.name):
+        return match[0]
+    name = case.name
+    while (shorter := _OF_A_PATIENT.sub("", name)) != name and shorter:
+        name = shorter
+    return name
+
+
+def _shortest(name: str, known: set[str]) -> str:
+    """A split can't tell ``a_2`` from a case of the patient ``a``: where both are names, they are one patient."""
+    parts = re.split(r"([_.])", name)
+    beginnings = ["".join(parts[:count]) for count in range(1, len(parts), 2)]
+    return next((beginning for beginning in beginnings if beginning in known), name)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which way volumes are sliced, how fine the network sees a slice, and how much of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pranet_monai.geometry import ANATOMICAL_AXES, THROUGH_PLANE
+from pranet_monai.planning.case_facts import CaseFacts
+
+__all__ = ["Slicing", "choose_slicing"]
+
+_PLANES = {world: plane for plane, world in ANATOMICAL_AXES.items()}
+TILTED = 15.0  # degrees: a stack that follows an organ, not the body
+MOST_STACKS = 0.95
+FEW_PIXELS, ENOUGH_PIXELS = 64, 96  # across what is labelled
+DIVISOR, SPARE = 32, 8  # pixels: crops are multiples of the first; so few may be cut off at a border
+NEAR_MM, BESIDE_MM = 1.5, 6.0  # slices so close show much, or something, of what is in the slice between them
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """The geometry of a bundle.
+
+    Attributes:
+        axis: which way slices lie, as ``SliceVolumeInferer`` has it.
+        plane: world axes (R, A, S) of a slice's rows and columns, of most cases.
+        is_tilted: whether stacks follow an organ.
+        gap: mm from slice to slice.
+        depth: slices of a volume.
+        native: mm of a pixel in the files.
+        pixdim: mm of a pixel that the network sees.
+        reach: mm that hold all that is labelled, along rows and columns.
+        crop_size: pixels.
+    """
+
+    axis: str
+    plane: tuple[int, int]
+    is_tilted: bool
+    gap: float
+    depth: int
+    native: float
+    pixdim: float
+    reach: tuple[float, float]
+    crop_size: tuple[int, int]
+
+    @property
+    def adjacent_slices(self) -> int:
+        """Neighbours that say something about the slice between them."""
+        if self.depth < 3 or self.gap > BESIDE_MM:
+            return 0
+        return 2 if self.gap <= NEAR_MM else 1
+
+    def facts(self) -> dict[str, tuple[Any, str]]:
+        """The facts of ``bundle.yaml``, with reasons."""
+        rows, columns = (f"{length:.0f}" for length in self.reach)
+        crop, beside = list(self.crop_size), self.adjacent_slices
+        seen = {0: "too far apart to show the network", 1: "shown with each", 2: "shown with each, two on either side"}
+        return {
+            "axis": (self.axis, self._why_axis()),
+            "adjacent_slices": (beside, f"slices are {self.gap:.3g} mm apart: neighbours {seen[beside]}"),
+            "pixdim": ([self.pixdim] * 2, f"mm per pixel that the network sees; the files have {self.native:.3g}"),
+            "crop_size": (crop, f"of the training slices: {rows} x {columns} mm around the middle hold all labels"),
+            "roi_size": (crop, "of the largest slice that goes through in one pass, as in training"),
+        }
+
+    def _why_axis(self) -> str:
+        if self.axis == THROUGH_PLANE:
+            return "as each stack was acquired: they lie differently, or follow an organ"
+        if self.gap < 1.5 * self.native:
+            return "voxels are nearly cubes; the usual view"
+        return f"as acquired: {self.gap:.3g} mm from slice to slice, {self.native:.3g} mm from pixel to pixel"
+
+
+def choose_slicing(cases: Sequence[CaseFacts], pixels: int) -> Slicing:
+    """The geometry that fits most cases.
+
+    Args:
+        cases: volumes.
+        pixels: that the network should see across what is labelled, where the files have as many.
+    """
+    stacks = Counter(case.stack_axis for case in cases)
+    usual, count = stacks.most_common(1)[0]
+    is_tilted = usual is not None and float(np.median([case.tilt for case in cases])) > TILTED
+    number = ANATOMICAL_AXES["axial"] if usual is None or stacks[None] > len(cases) / 2 else usual
+    is_mixed = number == usual and (is_tilted or count < MOST_STACKS * len(cases))
+    axis = THROUGH_PLANE if is_mixed else _PLANES[number]
+    along = [case.stack_axis if is_mixed and case.stack_axis is not None else number for case in cases]
+    planes = [[n for n in range(3) if n != normal] for normal in along]
+    spacing = np.array([[case.spacing[n] for n in plane] for case, plane in zip(cases, planes, strict=True)])
+    field = np.array([[case.size[n] * case.spacing[n] for n in plane] for case, plane in zip(cases, planes)])
+    labelled = np.array([[case.reach[n] for n in plane] for case, plane in zip(cases, planes) if case.numbers])
+    full = np.percentile(field, 90, axis=0)
+    reach = np.minimum(np.percentile(labelled, 90, axis=0), full)
+    native = float(np.median(spacing))
+    pixdim = _pixdim(float(reach.max()), native, pixels)
+    return Slicing(
+        axis=axis,
+        plane=(planes[0][0], planes[0][1]),
+        is_tilted=is_tilted,
+        gap=float(np.median([case.spacing[normal] for case, normal in zip(cases, along)])),
+        depth=int(np.median([case.size[normal] for case, normal in zip(cases, along)])),
+        native=native,
+        pixdim=pixdim,
+        reach=(float(reach[0]), float(reach[1])),
+        crop_size=(_crop(reach[0], full[0], pixdim), _crop(reach[1], full[1], pixdim)),
+    )
+
+
+def _pixdim(reach: float, native: float, pixels: int) -> float:
+    """No finer than the files, but where what is labelled is a few pixels wide: then up to twice as fine."""
+    wanted = max(reach / pixels, native)
+    if reach / wanted < FEW_PIXELS:
+        wanted = max(reach / ENOUGH_PIXELS, native / 2)
+    return float(f"{wanted:.2g}")
+
+
+def _crop(reach: float, full: float, pixdim: float) -> int:
+    most = math.ceil(full / pixdim / DIVISOR)
+    return DIVISOR * max(1, min(most, math.ceil((reach / pixdim - SPARE) / DIVISOR)))

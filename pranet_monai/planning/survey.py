@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every labelled case of a folder read once: what there is to learn from, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pranet_monai.data.cases import find_cases
+from pranet_monai.data.datasets import DATA_SETS, DataSet
+from pranet_monai.data.labels import MAX_CLASSES, get_label_map
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.forms import KINDS, KindName
+from pranet_monai.planning.case_facts import CaseFacts, look_through
+
+__all__ = ["Survey", "survey"]
+
+
+@dataclass
+class Survey:
+    """What lies in a folder.
+
+    Attributes:
+        folder: the folder.
+        kind: of its cases.
+        data_set: the known data set that it is by its names and numbers, or None.
+        cases: the labelled ones that can be read.
+        unusable: the others, as ``find_cases`` lists them.
+        problems: what is wrong with those that have a label, a sentence each.
+        remarks: what is odd, but may well be right.
+    """
+
+    folder: Path
+    kind: KindName
+    data_set: DataSet | None
+    cases: list[CaseFacts] = field(default_factory=list)
+    unusable: list[Mapping[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> list[int]:
+        """All label numbers but 0, sorted."""
+        return sorted({number for case in self.cases for number in case.numbers})
+
+
+def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False) -> Survey:
+    """Reads every labelled case of a folder.
+
+    Args:
+        folder: with images and their labels, in any form.
+        kind: "volume" or "image"; default: whatever is labelled there.
+        quiet: show no progress bar.
+
+    Raises:
+        UsageError: there is nothing to learn from: no labelled case, none that can be read, no label with anything in
+            it, too many label numbers, or volumes and RGB images together.
+    """
+    root = Path(folder).expanduser()
+    kind, items = _labelled(root, kind)
+    paired = [item for item in items if "label" in item and "error" not in item]
+    found = Survey(root, kind, _known_data_set(paired))
+    found.unusable += [item for item in items if item not in paired]
+    found.problems += [item["error"] for item in found.unusable if "error" in item]
+    if unlabelled := [item["case"] for item in found.unusable if "label" not in item]:
+        found.remarks.append(f"left out, as they have no label: {_some(unlabelled)}")
+    for item in tqdm(paired, desc="new-bundle: reading", unit="case", file=sys.stderr, disable=quiet):
+        hints = found.data_set.reading_hints(item) if found.data_set else {}
+        try:
+            found.cases.append(look_through(item | hints))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a line of the answer
+            reason = error if isinstance(error, BadCaseError) else f"{item['case']}: {type(error).__name__}: {error}"
+            found.problems.append(" ".join(str(reason).split()))
+            found.unusable.append(item | hints)
+    _check(found)
+    if found.data_set and not _numbers_fit(found.data_set, found.cases):
+        found.data_set = None
+        found.cases = [case._replace(item=_plain(case.item)) for case in found.cases]
+    found.remarks += _remarks(found)
+    return found
+
+
+def _labelled(root: Path, kind: KindName | None) -> tuple[KindName, list[dict[str, Any]]]:
+    """The cases of the kind that has labels."""
+    found: dict[KindName, list[dict[str, Any]]] = {}
+    reasons = []
+    for one in (kind,) if kind else KINDS:
+        try:
+            found[one] = find_cases(root, labels="optional", kind=one)
+        except UsageError as error:
+            reasons.append(str(error))
+    counts = {one: sum("label" in item and "image" in item for item in items) for one, items in found.items()}
+    with_labels = [one for one, count in counts.items() if count]
+    if len(with_labels) > 1:
+        raise UsageError(
+            f"{root}: found {counts['volume']} volumes and {counts['image']} RGB images with labels; allowed: one kind "
+            "in a bundle; fix: give a folder that holds one kind, or --kind volume or --kind image"
+        )
+    if not with_labels:
+        images = {one: [item for item in items if "image" in item] for one, items in found.items()}
+        if not any(images.values()):
+            raise UsageError(reasons[0])
+        most = max(images, key=lambda one: len(images[one]))
+        raise UsageError(
+            f"{root}: found {len(images[most])} {most}s ({_some([item['case'] for item in images[most]], 3)}) and no "
+            "label to any of them; allowed: labels of the same names in a labels* or masks* folder beside that of the "
+            "images, or <name>_gt, _seg or _label beside each; fix: put them there"
+        )
+    return with_labels[0], found[with_labels[0]]
+
+
+def _known_data_set(items: Sequence[Mapping[str, Any]]) -> DataSet | None:
+    """The data set whose layouts tell the patient of every case by its name."""
+    for data_set in DATA_SETS.values():
+        if items and all(data_set.reading_hints(item).get("patient") for item in items):
+            return data_set
+    return None
+
+
+def _numbers_fit(data_set: DataSet, cases: Sequence[CaseFacts]) -> bool:
+    maps = {case.item["case"]: get_label_map(case.item.get("label_map", data_set.label_map)) for case in cases}
+    return all(set(case.numbers) <= set(maps[case.item["case"]].raw_values) for case in cases)
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item[key] for key in ("case", "form", "image", "label")}
+
+
+def _check(found: Survey) -> None:
+    total = len(found.cases) + len(found.problems)
+    if not found.cases or len(found.problems) > len(found.cases):
+        raise UsageError(
+            f"{found.folder}: found {len(found.problems)} of {total} labelled cases that can't be used:\n  "
+            + "\n  ".join(found.problems[:10])
+            + (f"\n  and {len(found.problems) - 10} more" if len(found.problems) > 10 else "")
+            + "\nfix: repair them, or give another folder"
+        )
+    if not found.numbers:
+        raise UsageError(
+            f"{found.folder}: found {len(found.cases)} labels and nothing but 0 in them; allowed: a number above 0 for "
+            "each class; fix: give the labels that were drawn"
+        )
+    if len(found.numbers) >= MAX_CLASSES:
+        raise UsageError(
+            f"{found.folder}: found {len(found.numbers)} different label numbers in all labels, up to "
+            f"{found.numbers[-1]}; allowed: {MAX_CLASSES - 1} classes; fix: give each class a number"
+        )
+
+
+def _remarks(found: Survey) -> Iterator[str]:
+    empty = [case.item["case"] for case in found.cases if not case.numbers]
+    if empty and found.kind == "volume":
+        yield f"nothing is labelled in {_some(empty)}"
+    full = [case.item["case"] for case in found.cases if sum(case.numbers.values()) == int(np.prod(case.size))]
+    if full:
+        yield f"no voxel is background (0) in {_some(full)}"
+    seen: dict[str, str] = {}
+    for case in found.cases:
+        if (first := seen.setdefault(case.digest, case.item["case"])) != case.item["case"]:
+            yield f"{case.item['case']}: its image has the very voxels of {first}; they count as one patient's"
+
+
+def _some(names: Sequence[str], shown: int = 5) -> str:
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

