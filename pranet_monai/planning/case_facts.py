@@ -91,7 +91,7 @@ class _Grid(NamedTuple):
 
     @classmethod
     def of(cls, image: MetaTensor) -> _Grid:
-        turned = Orientation("RAS", labels=_LABELS)(image)
+        turned: Any = Orientation("RAS", labels=_LABELS)(image)
         affine, size = np.asarray(turned.affine), tuple(turned.shape[1:])
         spacing = tuple(float(edge) for edge in voxel_sizes(affine))
         return cls(size, spacing, _stack_axis(size, spacing, affine), _tilt(affine))
@@ -141,7 +141,7 @@ def _check_binary(item: Mapping[str, Any]) -> None:
 
 def _reach(label: np.ndarray, spacing: Sequence[float]) -> tuple[float, ...]:
     """0 everywhere where nothing is labelled."""
-    occupied = (label > 0).any(axis=0)
+    occupied = np.asarray((label > 0).any(axis=0))
     reach = []
     for axis, edge in enumerate(spacing):
         places = np.flatnonzero(np.moveaxis(occupied, axis, 0).reshape(occupied.shape[axis], -1).any(axis=1))
