@@ -31,6 +31,7 @@ from pranet_monai.engines.weights import find_weights, weights_to_start_from
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import KindName
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.forms.search import SeriesNames
 from pranet_monai.transforms.save import AsLabelsd
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def check_training(
     finetune_from: str | Path | None = None,
     kind: KindName = "volume",
     data_set: str | None = None,
+    series_names: SeriesNames = "study",
     output_dir: str | Path = "runs",
     device: torch.device | str = "cpu",
     switches: Mapping[str, Any] | None = None,
@@ -148,6 +150,7 @@ def check_training(
         finetune_from: must be a file where it is given.
         kind: of the cases, as in ``find_cases``.
         data_set: whose layouts are understood, as in ``find_cases``.
+        series_names: how DICOM series are named, as in ``find_cases``.
         output_dir: where the training writes.
         device: where the network is to be trained.
         switches: id → value, which must be True or False.
@@ -170,7 +173,7 @@ def check_training(
         if finetune_from is not None:
             weights_to_start_from(finetune_from)
         if not any(argument.startswith("--train#dataset") for argument in arguments):
-            cases = find_cases(dataset_dir, labels="required", kind=kind, data_set=data_set)
+            cases = find_cases(dataset_dir, "required", kind=kind, data_set=data_set, series_names=series_names)
             trained_on = cases_of_split(cases, split, train_part)
             cases_of_split(cases, split, val_part, apart_from=trained_on)
 

@@ -98,12 +98,11 @@ def named_masks(folder: str | Path, role: str, kind: KindName = "volume") -> dic
     return _by_name(items, "label", search, role, kind)
 
 
-def _references_of_images(search: Search, kind: KindName) -> list[dict[str, str]]:
-    found = [(form, image) for form in forms_of(kind) for image in form.find_images(search)]
-    pairs = [(form, image, form.find_reference(image, search)) for form, image in found]
+def _references_of_images(search: Search, kind: KindName) -> list[dict[str, Any]]:
+    found = [(item, form.find_reference(item, search)) for form in forms_of(kind) for item in form.find_items(search)]
     return [
-        {"case": form.case_name(image, search.root), "form": form.name, "image": str(image), "label": str(reference)}
-        for form, image, reference in pairs
+        item | {"label": str(reference)}
+        for item, reference in found
         if reference is not None and reference.is_relative_to(search.root)
     ]
 
@@ -111,11 +110,7 @@ def _references_of_images(search: Search, kind: KindName) -> list[dict[str, str]
 def named_images(folder: str | Path, kind: KindName = "volume") -> dict[str, Item]:
     """All images below a folder, as :func:`named_masks` gives the masks."""
     search = _search(folder, "images")
-    items = [
-        {"case": form.case_name(path, search.root), "form": form.name, "image": str(path)}
-        for form in forms_of(kind)
-        for path in form.find_images(search)
-    ]
+    items = [item for form in forms_of(kind) for item in form.find_items(search)]
     return _by_name(items, "image", search, "images", kind)
 
 
@@ -147,7 +142,7 @@ def _search(folder: str | Path, role: str) -> Search:
     return Search(root)
 
 
-def _by_name(items: list[dict[str, str]], key: str, search: Search, role: str, kind: KindName) -> dict[str, Item]:
+def _by_name(items: list[dict[str, Any]], key: str, search: Search, role: str, kind: KindName) -> dict[str, Item]:
     named: dict[str, Item] = {}
     for item in sorted(items, key=lambda item: item[key]):
         name = _plain_name(item["case"])

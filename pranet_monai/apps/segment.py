@@ -12,6 +12,7 @@ from pranet_monai.apps.overrides import parsed
 from pranet_monai.apps.workflow import MIRRORED, as_path, device_of, is_one_of_several, run_workflow
 from pranet_monai.bundle_store import all_bundles, find_bundle
 from pranet_monai.errors import UsageError
+from pranet_monai.forms.run_folder import OutputFormat
 
 __all__ = ["run", "segment"]
 
@@ -29,6 +30,7 @@ def segment(
     tta: bool = False,
     amp: bool = False,
     save_probabilities: bool = False,
+    output_format: OutputFormat | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> int:
     """Segments whatever is in a folder, to the voxel as ``monai.bundle run`` does with the bundle's config.
@@ -45,6 +47,7 @@ def segment(
         tta: average over mirrored passes.
         amp: half precision.
         save_probabilities: write them as well, floats on the image's grid.
+        output_format: "nifti", "dicom_seg" or "both"; default: the bundle's, which is "both" where the input is DICOM.
         overrides: further changes of the config, ``id#part`` → value.
 
     Returns:
@@ -58,6 +61,8 @@ def segment(
     options: dict[str, Any] = {"dataset_dir": as_path(source), "output_dir": as_path(output), **device_of(device)}
     wanted = {"resume": resume, "quiet": quiet, "amp": amp, "save_probabilities": save_probabilities}
     options |= {name: True for name, is_wanted in wanted.items() if is_wanted}
+    if output_format is not None:
+        options["output_format"] = output_format
     if tta:
         options["inferer#tta"] = MIRRORED
     if labels is not None:
@@ -79,5 +84,5 @@ def run(args: argparse.Namespace) -> int:
     return segment(
         args.input, args.output, args.bundle, device=args.device, resume=args.resume, quiet=args.quiet,
         labels=args.labels, evaluate=args.evaluate, tta=args.tta, amp=args.amp,
-        save_probabilities=args.save_probabilities, overrides=parsed(args.overrides),
+        save_probabilities=args.save_probabilities, output_format=args.output_format, overrides=parsed(args.overrides),
     )  # fmt: skip

@@ -160,7 +160,7 @@ class Segmenter:
         with unwrapped():
             if isinstance(source, (str, Path)):
                 item = self._item(source)
-                fingerprint = form_of(item).fingerprint(Path(item[CommonKeys.IMAGE]))
+                fingerprint = form_of(item).fingerprint(item)
                 loaded = self._preprocessing(item)
             else:
                 item = self._in_memory(source, affine)

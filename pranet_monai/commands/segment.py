@@ -33,5 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluate", action="store_true", help="a case without an expert's mask counts as failed")
     parser.add_argument("--tta", action="store_true", help="average over mirrored copies: slower, often better")
     parser.add_argument("--save-probabilities", action="store_true", help="write <case>_probabilities too, as floats")
+    parser.add_argument(
+        "--output-format", choices=("nifti", "dicom_seg", "both"),
+        help="of masks: both writes DICOM segmentations and reports, too, where the input is DICOM (default)",
+    )  # fmt: skip
     parser.add_argument("--amp", action="store_true", help="half precision: faster on GPUs")
     add_device_and_set(parser)

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from pranet_monai.data.datasets import Layout, get_data_set
 from pranet_monai.errors import UsageError
-from pranet_monai.forms import Form, KindName, Search, forms_of
+from pranet_monai.forms import FORMS, Form, KindName, Search, forms_of
 from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
+from pranet_monai.forms.search import SERIES_NAMES, SeriesNames
 
 __all__ = ["FoundDataSet", "LabelMode", "find_cases", "find_data_set"]
 
@@ -32,15 +33,16 @@ def find_cases(
     kind: KindName = "volume",
     data_set: str | None = None,
     only: Collection[str] | None = None,
+    series_names: SeriesNames = "study",
 ) -> list[dict[str, Any]]:
     """Lists the cases of a folder and of all folders in it, as people keep them.
 
     A flat folder, sub-folders, ``imagesTr``/``labelsTr`` (Decathlon, nnU-Net), ``img``/``label`` (BTCV),
     ``patient001/patient001_frame01.nii.gz`` + ``_gt`` (ACDC), ``case_00000/imaging.nii.gz`` + ``segmentation`` (KiTS),
-    the papers' ``.npz`` and ``.h5`` arrays, folders of DICOM slices (CHAOS) and a single file are understood; for RGB
-    images also ``images``/``masks`` and ``Original``/``Ground Truth`` (the polyp collections). Left out: hidden files,
-    reference files and folders, the output of earlier runs, and ACDC's ``_4d`` cines where their frames lie beside them
-    (give the cine itself as `dataset_dir` to segment it).
+    the papers' ``.npz`` and ``.h5`` arrays, DICOM series in whatever heap, zips too, and a single file are understood;
+    for RGB images also ``images``/``masks`` and ``Original``/``Ground Truth`` (the polyp collections). Left out: hidden
+    files, reference files and folders, the output of earlier runs, and ACDC's ``_4d`` cines whose frames lie beside
+    them (give the cine itself as `dataset_dir` to segment it).
 
     Args:
         dataset_dir: the folder, or one case.
@@ -51,6 +53,8 @@ def find_cases(
         kind: what to look for, "volume" or "image".
         data_set: a known data set, whose layouts say how some of its files are to be read.
         only: names of the cases to keep; None keeps all.
+        series_names: how DICOM series are named: "study", by hashes of study and series, without anything of the
+            patient; "folder"; or "patient", with the patient's ID.
 
     Returns:
         One item per case, sorted: ``case`` (path below `dataset_dir` without extension, with ``/``), ``form``,
@@ -63,7 +67,9 @@ def find_cases(
     if labels not in ("none", "optional", "required"):
         raise UsageError(f"labels={labels!r}: allowed are 'none', 'optional', 'required'")
     forms = forms_of(kind)
-    search = _search(dataset_dir, forms, label_dir, output_dir, kind)
+    if series_names not in SERIES_NAMES:
+        raise UsageError(f"series_names={series_names!r}: allowed are {', '.join(map(repr, SERIES_NAMES))}")
+    search = replace(_search(dataset_dir, forms, label_dir, output_dir, kind), series_names=series_names)
     items = _list_cases(search, forms, labels, output_dir)
     if not items:
         raise UsageError(_nothing_found(search, forms, kind))
@@ -108,17 +114,13 @@ def _is_control(char: str) -> bool:
 def _list_cases(
     search: Search, forms: Sequence[Form], labels: LabelMode, output_dir: str | Path | None = None
 ) -> list[dict[str, Any]]:
-    found = [(form, image) for form in forms for image in form.find_images(search)]
-    names = _case_names(found, search.root)
-    items: list[dict[str, Any]] = [
-        {"case": name, "form": form.name, "image": str(image)} for name, (form, image) in zip(names, found, strict=True)
-    ]
-    if found and labels != "none":
+    items = _with_own_names([item for form in forms for item in form.find_items(search)], search.root)
+    if items and labels != "none":
         if output_dir:
             folder = RunFolder(output_dir)
-            own = {folder.mask(name, form).resolve() for name, (form, _) in zip(names, found, strict=True)}
+            own = {path.resolve() for item in items for path in folder.written(item, FORMS[item["form"]])}
             search = replace(search, own_masks=frozenset(own))
-        items += _with_references(items, found, search, labels == "required")
+        items += _with_references(items, search, labels == "required")
     return items
 
 
@@ -151,7 +153,7 @@ def find_data_set(name: str, folder: str | Path) -> FoundDataSet:
     if not root.is_dir():
         raise UsageError(f"{root}: found no such folder; fix: give the folder that holds {data_set.title}")
     forms = forms_of(data_set.layouts[0].form.kind)
-    items = sorted(_list_cases(Search(root), forms, "optional"), key=lambda item: item["case"])
+    items = sorted(_list_cases(Search(root, series_names="folder"), forms, "optional"), key=lambda item: item["case"])
     for layout in data_set.layouts:
         of_form = [item for item in items if item["form"] == layout.form_name]
         hints = [layout.recognise(item) for item in of_form]
@@ -192,27 +194,24 @@ def _search(
     return Search(root, Path(output_dir).expanduser().resolve() if output_dir else None, label_dir, only)
 
 
-def _case_names(found: Sequence[tuple[Form, Path]], root: Path) -> list[str]:
-    """Path below the root without extension; with it where x.nii and x.nii.gz would share one mask."""
-    plain = [form.case_name(image, root) for form, image in found]
-    count = Counter(plain)
-    return [
-        name if count[name] == 1 else image.relative_to(root).as_posix()
-        for name, (_, image) in zip(plain, found, strict=True)
-    ]
+def _with_own_names(items: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
+    """Items named with the extension of their file where x.nii and x.nii.gz would share one mask."""
+    count = Counter(item["case"] for item in items)
+    shared = [item for item in items if count[item["case"]] > 1]
+    for item in shared:
+        item["case"] = Path(item["image"]).relative_to(root).as_posix()
+    return items
 
 
-def _with_references(
-    items: list[dict[str, Any]], found: Sequence[tuple[Form, Path]], search: Search, required: bool
-) -> list[dict[str, Any]]:
+def _with_references(items: list[dict[str, Any]], search: Search, required: bool) -> list[dict[str, Any]]:
     """Puts the references into the items; returns items for references without an image."""
-    for item, (form, image) in zip(items, found, strict=True):
-        reference = form.find_reference(image, search)
+    for item in (item for item in items if "error" not in item):
+        reference = FORMS[item["form"]].find_reference(item, search)
         if reference is not None:
             item["label"] = str(reference)
         elif required:
             item["error"] = (
-                f"{image}: found no label for it; allowed: the same name in a labels* or masks* folder, or "
+                f"{item['image']}: found no label for it; allowed: the same name in a labels* or masks* folder, or "
                 f"{Path(item['case']).name}_gt, _seg or _label beside it; fix: add the label, or give label_dir"
             )
     if search.label_dir is not None:
@@ -225,7 +224,7 @@ def _with_references(
             "label": str(path),
             "error": f"{path}: found a label without its image; fix: add the image, or take the label away",
         }
-        for form in {form.name: form for form, _ in found}.values()
+        for form in {item["form"]: FORMS[item["form"]] for item in items}.values()
         for path in form.find_references(search)
         if str(path) not in used and path.resolve() not in search.own_masks
     ]

@@ -171,7 +171,7 @@ _CHAOS = DataSet(
         Layout("imagesTr/chaos_01.nii.gz + labelsTr/chaos_01.nii.gz", "volume_file", r"(?P<patient>chaos_\d{2})"),
         Layout(
             "MR/1/T2SPIR/DICOM_anon/*.dcm + MR/1/T2SPIR/Ground/*.png",
-            "slice_folder",
+            "dicom",
             r"(?P<number>\d{1,2})/T2SPIR",
             patient="chaos_{number:0>2}",
             hints={"label_map": "chaos_mr_png"},

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from pranet_monai.data.organs import ORGANS, OrganCode, code_of
 from pranet_monai.errors import BadCaseError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map", "stated_label_map"]
 
 Color = tuple[int, int, int]
+BLACK: Color = (0, 0, 0)
 LabelNumbers = Literal["raw", "classes"]
 """The numbers in label files: the data set's own, or class numbers."""
 
@@ -25,37 +27,6 @@ MAX_CLASSES = 256
 """With background: masks are uint8."""
 
 _CLASS_NAME = re.compile(r"[a-z0-9_]+")
-
-# One organ keeps one colour in every data set; neighbours in the body differ in hue and in lightness, so that
-# overlays stay readable in print and for colour-blind readers.
-ORGAN_COLORS: dict[str, Color] = {
-    "background": (0, 0, 0),
-    "right_ventricle": (86, 180, 233),
-    "myocardium": (240, 228, 66),
-    "left_ventricle": (213, 94, 0),
-    "anterior": (230, 159, 0),
-    "posterior": (0, 114, 178),
-    "hippocampus": (230, 159, 0),
-    "liver": (178, 79, 58),
-    "spleen": (148, 103, 189),
-    "right_kidney": (0, 158, 115),
-    "left_kidney": (86, 180, 233),
-    "gallbladder": (166, 216, 84),
-    "oesophagus": (255, 187, 120),
-    "stomach": (240, 228, 66),
-    "aorta": (227, 26, 28),
-    "inferior_vena_cava": (31, 96, 196),
-    "pancreas": (255, 127, 0),
-    "right_adrenal_gland": (27, 120, 55),
-    "left_adrenal_gland": (127, 205, 187),
-    "duodenum": (231, 138, 195),
-    "bladder": (255, 255, 153),
-    "prostate_or_uterus": (117, 112, 179),
-    "kidney": (0, 158, 115),
-    "tumour": (213, 94, 0),
-    "cyst": (86, 180, 233),
-    "polyp": (0, 200, 83),
-}
 
 
 @dataclass(frozen=True)
@@ -90,6 +61,11 @@ class LabelMap:
             raise ValueError(
                 f"{self.name}: regions and raw_values use {sorted(strangers)}, allowed: {list(self.labels)}"
             )
+
+    @property
+    def codes(self) -> dict[int, OrganCode]:
+        """Class number → its code in DICOM, without the background."""
+        return {number: code_of(name) for number, name in self.foreground.items()}
 
     @property
     def out_channels(self) -> int:
@@ -179,7 +155,7 @@ def _label_map(
 ) -> LabelMap:
     """Numbers the organs 1, 2, 3, … in the given order and gives each its colour."""
     labels = dict(enumerate(("background", *organs)))
-    colors = {number: ORGAN_COLORS[organ] for number, organ in labels.items()}
+    colors = {number: ORGANS[organ].color if number else BLACK for number, organ in labels.items()}
     return LabelMap(name, labels, colors, regions or {}, raw_values or {})
 
 
@@ -275,7 +251,7 @@ def stated_label_map(
     if strangers:
         raise UsageError(f"regions of {name}: found {strangers}; allowed: its classes, {', '.join(number_of)}")
     unions = {region: tuple(number_of[label] for label in parts) for region, parts in (regions or {}).items()}
-    colors = {number: ORGAN_COLORS.get(label) or _color(number) for number, label in labels.items()}
+    colors = {number: _color(number, label) for number, label in labels.items()}
     label_map = LabelMap(name, labels, colors, unions, {number: number_of[label] for number, label in raw.items()})
     return get_label_map(label_map, numbers)
 
@@ -286,7 +262,9 @@ def _label_number(name: str, number: int | str) -> int:
     return int(number)
 
 
-def _color(number: int) -> Color:
-    """Neighbouring numbers differ in hue and in lightness."""
+def _color(number: int, label: str) -> Color:
+    """That of the organ; of other classes, neighbouring numbers differ in hue and in lightness."""
+    if number == 0 or label in ORGANS:
+        return ORGANS[label].color if number else BLACK
     red, green, blue = colorsys.hsv_to_rgb(0.618 * number % 1, 0.65, 0.95 if number % 2 else 0.7)
     return round(255 * red), round(255 * green), round(255 * blue)

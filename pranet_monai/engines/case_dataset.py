@@ -16,7 +16,7 @@ from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import form_of
 from pranet_monai.forms.remarks import REMARKS, remarks_of_error
-from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.forms.run_folder import OutputFormat, RunFolder
 from pranet_monai.storage.hashing import file_sha256
 
 __all__ = [
@@ -58,6 +58,7 @@ class CaseDataset(Dataset):
         resume: take over what an earlier run has finished.
         label_map: the classes of this run's masks, or their name; needed for `resume`: masks of others aren't its own.
         weights: file of this run's weights; masks of others aren't its own, either.
+        output_format: in what a finished mask must be there.
 
     Raises:
         UsageError: when `resume` is set without `output_dir` or `label_map`.
@@ -71,6 +72,7 @@ class CaseDataset(Dataset):
         resume: bool = False,
         label_map: str | LabelMap | None = None,
         weights: str | Path | None = None,
+        output_format: OutputFormat = "both",
     ) -> None:
         super().__init__(data, transform)
         if resume and (output_dir is None or label_map is None):
@@ -81,6 +83,7 @@ class CaseDataset(Dataset):
         self.label_map = None if label_map is None else get_label_map(label_map)
         self.resume = resume
         self.weights = weights
+        self.output_format: OutputFormat = output_format
 
     def _transform(self, index: int) -> Any:
         item = self.data[index]
@@ -105,11 +108,13 @@ class CaseDataset(Dataset):
         """What an earlier run has finished of a case."""
         if not self.resume or self.folder is None or self.label_map is None:
             return {}
-        mask = self.folder.finished_mask(item, form_of(item), self.label_map, self._weights_sha256)
+        mask = self.folder.finished_mask(item, form_of(item), self.label_map, self._weights_sha256, self.output_format)
         if mask is None:
             return {}
         rows = self.folder.finished_rows(item)
-        return {CASE: item[CASE], FINISHED_ROWS: rows} if rows else {FINISHED_MASK: str(mask)}
+        if rows:
+            return {CASE: item[CASE], FINISHED_ROWS: rows}
+        return {} if self.output_format == "dicom_seg" else {FINISHED_MASK: str(mask)}
 
 
 class CaseLoader(ThreadDataLoader):

@@ -8,14 +8,14 @@ from pathlib import Path
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.array_file import ArrayFile
 from pranet_monai.forms.base import Form, Frames, Item, KindName
+from pranet_monai.forms.dicom import DicomSeries
 from pranet_monai.forms.rgb_image import RGBImage
 from pranet_monai.forms.search import Search
-from pranet_monai.forms.slice_folder import SliceFolder
 from pranet_monai.forms.volume_file import VolumeFile
 
 __all__ = ["FORMS", "KINDS", "Form", "Frames", "Item", "KindName", "Search", "form_of", "forms_of"]
 
-FORMS: dict[str, Form] = {form.name: form for form in (VolumeFile(), ArrayFile(), SliceFolder(), RGBImage())}
+FORMS: dict[str, Form] = {form.name: form for form in (VolumeFile(), ArrayFile(), DicomSeries(), RGBImage())}
 KINDS: tuple[KindName, ...] = ("volume", "image")
 
 

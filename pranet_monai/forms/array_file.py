@@ -47,15 +47,16 @@ class ArrayFile(FileForm, VolumeForm):
         """See the base class; files without an image array (as nnU-Net's probabilities) are none."""
         return [path for path in search.with_extension(EXTENSIONS) if _may_hold(path, IMAGE_NAMES)]
 
-    def find_reference(self, image: Path, search: Search) -> Path | None:
+    def find_reference(self, item: Item, search: Search) -> Path | None:
         """See the base class: the same file, where it holds both."""
+        image = Path(item["image"])
         return image if _may_hold(image, LABEL_NAMES) else None
 
     def find_references(self, search: Search) -> list[Path]:
         """See the base class: none lies by itself."""
         return []
 
-    def find_masks(self, search: Search) -> list[dict[str, str]]:
+    def find_masks(self, search: Search) -> list[dict[str, Any]]:
         """See the base class."""
         return [item for item in super().find_masks(search) if _may_hold(Path(item["label"]), LABEL_NAMES)]
 

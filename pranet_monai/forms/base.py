@@ -6,17 +6,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from monai.data import MetaTensor
 
 from pranet_monai.data.labels import LabelMap
-from pranet_monai.forms.provenance import Provenance
+from pranet_monai.errors import BadCaseError
+from pranet_monai.forms.provenance import Algorithm, Provenance
 from pranet_monai.forms.search import Search
 from pranet_monai.storage.hashing import file_sha256
 
-__all__ = ["Form", "Frames", "Item", "KindName"]
+__all__ = ["DicomPaths", "Form", "Frames", "Item", "KindName"]
 
 KindName = Literal["volume", "image"]
 """What a case is: a volume in mm with organs, or an RGB image in pixels. ``reports.kinds`` has an object for each."""
@@ -28,6 +29,13 @@ Frames = str | int | Sequence[int]
 """Of a 4D file: "all", one index or several, counted from 0."""
 
 
+class DicomPaths(NamedTuple):
+    """The DICOM objects of a volume, or of a frame of a cine."""
+
+    segmentation: Path
+    report: Path
+
+
 class Form(ABC):
     """One form in which cases are stored. A new form is a subclass in a file of its own and a row in ``FORMS``.
 
@@ -37,6 +45,7 @@ class Form(ABC):
         patterns: names of its files, for messages, such as ``*.nii.gz``.
         has_spacing: whether lengths in mm are known.
         mask_extension: of the masks that are written for its cases.
+        writes_dicom: whether its masks can be DICOM objects, too, as its cases come from such.
     """
 
     name: ClassVar[str]
@@ -44,12 +53,17 @@ class Form(ABC):
     patterns: ClassVar[tuple[str, ...]]
     has_spacing: ClassVar[bool] = True
     mask_extension: ClassVar[str] = ".nii.gz"
+    writes_dicom: ClassVar[bool] = False
 
     # --- finding
 
     @abstractmethod
     def takes(self, path: Path) -> bool:
         """Whether this file or folder is a case of this form."""
+
+    def files_are(self, path: Path) -> str:
+        """What to call a file that this form takes, where no run reads it."""
+        return path.suffix.lower()
 
     def holds(self, path: Path) -> bool:
         """Whether a file belongs to cases of this form: as their image, a part of it, or beside it."""
@@ -59,20 +73,31 @@ class Form(ABC):
     def find_images(self, search: Search) -> list[Path]:
         """The images below a folder, without references."""
 
+    def find_items(self, search: Search) -> list[dict[str, Any]]:
+        """The cases below a folder, without references: ``case``, ``form``, ``image`` and what reading them needs."""
+        return [
+            {"case": self.case_name(image, search.root), "form": self.name, "image": str(image)}
+            for image in self.find_images(search)
+        ]
+
+    def left_out(self, search: Search) -> dict[str, list[str]]:
+        """Files that belong to this form and to no case: what they are → their paths below the folder."""
+        return {}
+
     @abstractmethod
     def case_name(self, image: Path, root: Path) -> str:
         """Name of a case: its path below the root without extension, with ``/``."""
 
     @abstractmethod
-    def find_reference(self, image: Path, search: Search) -> Path | None:
-        """The expert's mask of an image, where there is one."""
+    def find_reference(self, item: Item, search: Search) -> Path | None:
+        """The expert's mask of a case of :meth:`find_items`, where there is one."""
 
     def find_references(self, search: Search) -> list[Path]:
         """Files that look like references, whether or not there is an image to each."""
         return []
 
     @abstractmethod
-    def find_masks(self, search: Search) -> list[dict[str, str]]:
+    def find_masks(self, search: Search) -> list[dict[str, Any]]:
         """Masks of any origin below a folder, to be compared: items with ``case``, ``form`` and ``label``."""
 
     # --- reading
@@ -131,9 +156,13 @@ class Form(ABC):
 
     # --- writing
 
-    def fingerprint(self, image: Path) -> str:
-        """SHA-256 of an image's file: another one is another image, whatever its name."""
-        return file_sha256(image)
+    def frame_count(self, item: Item) -> int:
+        """How many frames a case has, as far as its DICOM objects go: one for each."""
+        return 1
+
+    def fingerprint(self, item: Item) -> str:
+        """SHA-256 of a case's image file: another one is another image, whatever its name."""
+        return file_sha256(item["image"])
 
     @abstractmethod
     def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap, made_by: Provenance) -> None:
@@ -148,6 +177,37 @@ class Form(ABC):
         Raises:
             ValueError: when the mask isn't on the grid of its image.
         """
+
+    def write_dicom(
+        self,
+        item: Item,
+        paths: Sequence[DicomPaths],
+        mask: MetaTensor,
+        label_map: LabelMap,
+        made_by: Provenance,
+        algorithm: Algorithm,
+    ) -> None:
+        """Writes class numbers as DICOM segmentations of the case's own files, each with a report of the volumes.
+
+        Args:
+            item: the case.
+            paths: where to, for each frame of the mask.
+            mask: as for :meth:`write_mask`.
+            label_map: names, colours and codes of the classes.
+            made_by: goes into the segmentation,
+            algorithm: as does this.
+
+        Raises:
+            BadCaseError: the case isn't DICOM, or its headers are too faulty.
+        """
+        raise BadCaseError(
+            f"{item['image']}: found a case of the form {self.name}; allowed for DICOM segmentations: DICOM, whose "
+            "files they refer to; fix: leave out output_format dicom_seg"
+        )
+
+    def dicom_is_whole(self, paths: DicomPaths, made_by: Provenance) -> bool:
+        """Whether DICOM objects are finished, and made of this image with these weights."""
+        return False
 
     @abstractmethod
     def write_probabilities(self, path: Path, probabilities: MetaTensor) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pranet_monai.forms.base import Form
+from pranet_monai.forms.base import Form, Item
 from pranet_monai.forms.files import file_extension, without_extension
 from pranet_monai.forms.search import Search
 
@@ -39,16 +39,16 @@ class FileForm(Form):
         """See the base class."""
         return (image.relative_to(root).parent / without_extension(image, self.extensions)).as_posix()
 
-    def find_reference(self, image: Path, search: Search) -> Path | None:
+    def find_reference(self, item: Item, search: Search) -> Path | None:
         """See the base class."""
-        return search.reference_file(image, self.extensions)
+        return search.reference_file(Path(item["image"]), self.extensions)
 
     def find_references(self, search: Search) -> list[Path]:
         """See the base class."""
         found = search.with_extension(self.extensions)
         return [path for path in found if search.names_reference(path, self.extensions)]
 
-    def find_masks(self, search: Search) -> list[dict[str, str]]:
+    def find_masks(self, search: Search) -> list[dict[str, Any]]:
         """See the base class."""
         return [
             {"case": self.case_name(path, search.root), "form": self.name, "label": str(path)}

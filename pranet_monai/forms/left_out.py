@@ -20,8 +20,6 @@ _OTHER_KINDS = (
     ".dcm", ".dicom", ".ima", ".vtk", ".vti", ".mnc", ".minc", ".par", ".rec", ".raw", ".zraw", ".gipl", ".brik",
     ".head", ".npy", ".czi", ".nd2", ".lsm", ".svs", ".gif", ".webp", ".jp2", ".heic", ".heif",
 )  # fmt: skip
-_DICOM_MARK, _DICOM_MARK_AT = b"DICM", 128
-_NAMELESS = "DICOM"  # without extension
 
 
 def left_out_files(search: Search, kind: str) -> dict[str, list[str]]:
@@ -42,6 +40,8 @@ def left_out_files(search: Search, kind: str) -> dict[str, list[str]]:
         extension = _image_extension(path)
         if extension and not any(form.holds(path) for form in forms):
             found.setdefault(extension, []).append(path.relative_to(search.root).as_posix())
+    for form in forms:
+        found |= form.left_out(search)
     return dict(sorted(found.items()))
 
 
@@ -62,18 +62,4 @@ def _image_extension(path: Path) -> str:
     known = file_extension(path, _OTHER_KINDS)
     if known:
         return known
-    if any(form.takes(path) for form in FORMS.values()):
-        return path.suffix.lower()
-    # scanners name files IM0001, or by a number with dots
-    if (not path.suffix or path.suffix[1:].isdigit()) and _is_dicom(path):
-        return _NAMELESS
-    return ""
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            file.seek(_DICOM_MARK_AT)
-            return file.read(len(_DICOM_MARK)) == _DICOM_MARK
-    except OSError:
-        return False
+    return next((form.files_are(path) for form in FORMS.values() if form.takes(path)), "")

@@ -6,9 +6,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-__all__ = ["Provenance"]
+__all__ = ["Algorithm", "Provenance"]
 
 _MARK = "pranet_monai "
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What segmented, by name: a DICOM object says so.
+
+    Attributes:
+        name: of the bundle.
+        version: of the bundle.
+    """
+
+    name: str = "pranet_monai"
+    version: str = ""
 
 
 @dataclass(frozen=True)

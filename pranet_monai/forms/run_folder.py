@@ -7,19 +7,25 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
 from monai.data import MetaTensor
 
 from pranet_monai.data.labels import LabelMap
-from pranet_monai.errors import UsageError
-from pranet_monai.forms.base import Form, Item
+from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.forms.base import DicomPaths, Form, Item
 from pranet_monai.forms.grid import FRAMES, frame_count
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.storage.tables import read_csv
 
-__all__ = ["FRAME_ENDING", "RunFolder"]
+__all__ = ["FRAME_ENDING", "OUTPUT_FORMATS", "OutputFormat", "RunFolder", "wants_dicom"]
+
+OutputFormat = Literal["nifti", "dicom_seg", "both"]
+"""What a mask is written as: a file of a volume (or a PNG), DICOM objects, or both where the case is DICOM."""
+
+OUTPUT_FORMATS: tuple[OutputFormat, ...] = ("nifti", "dicom_seg", "both")
 
 FRAME_ENDING = re.compile(r"_frame\d+$")
 """How the name of a cine's row ends."""
@@ -45,6 +51,17 @@ class RunFolder:
     def mask(self, case: str, form: Form) -> Path:
         """The mask of a case."""
         return self.root / f"{case}_seg{form.mask_extension}"
+
+    def dicom(self, names: Sequence[str]) -> list[DicomPaths]:
+        """The DICOM objects of a case, by the names of its rows."""
+        return [DicomPaths(self.root / f"{name}_seg.dcm", self.root / f"{name}_report.dcm") for name in names]
+
+    def written(self, item: Item, form: Form) -> list[Path]:
+        """Everything that a run may write for a case beside its report."""
+        paths = [self.mask(item["case"], form)]
+        if form.writes_dicom and "error" not in item:
+            paths += [path for pair in self.dicom(self._dicom_names(item, form)) for path in pair]
+        return paths
 
     def probabilities(self, case: str, form: Form) -> Path:
         """The probabilities of a case, where they were asked for."""
@@ -110,20 +127,37 @@ class RunFolder:
         frames = np.asarray(volume.meta[FRAMES]).astype(int).tolist()
         return frame_names(item.get("cine", item["case"]), frames, frame_count(volume))
 
-    def finished_mask(self, item: Item, form: Form, label_map: LabelMap, weights: str = "") -> Path | None:
-        """The mask that an earlier run has finished for a case, or None.
+    def _dicom_names(self, item: Item, form: Form) -> list[str]:
+        """As :meth:`row_names`, by the case's files alone; no name where they make no volume."""
+        try:
+            count = form.frame_count(item)
+        except BadCaseError:
+            return []
+        return [item["case"]] if count == 1 else frame_names(item.get("cine", item["case"]), range(count), count)
+
+    def finished_mask(
+        self, item: Item, form: Form, label_map: LabelMap, weights: str = "", output_format: OutputFormat = "both"
+    ) -> Path | None:
+        """The mask that an earlier run has finished for a case, with its DICOM objects; the first of these where they
+        are all that is wanted; or None.
 
         Args:
             item: of the case.
             form: its form.
             label_map: the mask must be of these classes,
             weights: and of weights with this SHA-256.
+            output_format: in what it must be there.
         """
-        mask = self.mask(item["case"], form)
-        if not mask.is_file():
+        mask, has_dicom = self.mask(item["case"], form), wants_dicom(output_format, form)
+        objects = self.dicom(self._dicom_names(item, form)) if has_dicom else []
+        wanted = [] if output_format == "dicom_seg" else [mask]
+        if not all(path.is_file() for path in [*wanted, *(path for pair in objects for path in pair)]):
             return None
-        made_by = Provenance(form.fingerprint(Path(item["image"])), weights)
-        return mask if form.mask_is_whole(mask, item, label_map, made_by) else None
+        made_by = Provenance(form.fingerprint(item), weights)
+        whole = all(form.dicom_is_whole(pair, made_by) for pair in objects)
+        whole = whole and all(form.mask_is_whole(path, item, label_map, made_by) for path in wanted)
+        found = [*wanted, *(pair.segmentation for pair in objects)]
+        return found[0] if whole and found else None
 
     def finished_rows(self, item: Item) -> list[str]:
         """The rows that an earlier run has written for a case; none where its metrics would be missing."""
@@ -146,6 +180,11 @@ class RunFolder:
     @cached_property
     def _measured(self) -> set[str]:
         return {row["case"] for row in read_csv(self.metrics_table)}
+
+
+def wants_dicom(output_format: OutputFormat, form: Form) -> bool:
+    """Whether the cases of a form get DICOM objects."""
+    return output_format == "dicom_seg" or (output_format == "both" and form.writes_dicom)
 
 
 def frame_names(case: str, frames: Sequence[int], count: int) -> list[str]:

@@ -9,11 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.files import file_extension, without_extension
 
-__all__ = ["REPORT_TABLE", "Search"]
+__all__ = ["REPORT_TABLE", "SERIES_NAMES", "Search", "SeriesNames"]
+
+SeriesNames = Literal["study", "folder", "patient"]
+"""How DICOM series are named: by study and series without anything of the patient, by their folder, or with the ID."""
+
+SERIES_NAMES: tuple[SeriesNames, ...] = ("study", "folder", "patient")
 
 REPORT_TABLE = Path("report", "cases.csv")
 """Every run leaves it: a folder that holds it holds masks, not images."""
@@ -41,6 +47,7 @@ class Search:
         label_dir: the only folder to look for references in, if given.
         only: one file or folder in the root, where that alone was asked for.
         own_masks: resolved paths of the masks that this run writes: no references, even among the images.
+        series_names: how DICOM series are named, "study", "folder" or "patient".
     """
 
     root: Path
@@ -48,6 +55,7 @@ class Search:
     label_dir: Path | None = None
     only: Path | None = None
     own_masks: frozenset[Path] = field(default=frozenset())
+    series_names: SeriesNames = "study"
 
     @cached_property
     def files(self) -> list[Path]:

@@ -21,6 +21,7 @@ from pranet_monai.forms.label_table import read_label_table
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm
 from pranet_monai.forms.volume_reader import EXTENSIONS, data_file, read_volume
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["VolumeFile"]
 
@@ -44,10 +45,10 @@ class VolumeFile(FileForm, VolumeForm):
         header = headers.get(path.suffix.lower())
         return self.takes(path) if header is None else path.with_suffix(header).is_file()
 
-    def fingerprint(self, image: Path) -> str:
+    def fingerprint(self, item: Item) -> str:
         """See the base class: of the header and of the voxels beside it, where they are two files."""
-        voxels, header = data_file(image), super().fingerprint(image)
-        return header if voxels is None else hashlib.sha256((header + super().fingerprint(voxels)).encode()).hexdigest()
+        voxels, header = data_file(Path(item["image"])), file_sha256(item["image"])
+        return header if voxels is None else hashlib.sha256((header + file_sha256(voxels)).encode()).hexdigest()
 
     def find_images(self, search: Search) -> list[Path]:
         """See the base class; ACDC's ``_4d`` cines are left out where their frames lie beside them."""

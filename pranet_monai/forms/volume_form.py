@@ -20,7 +20,7 @@ from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.remarks import add_remarks, remarks_of
 from pranet_monai.storage.atomic import written_whole
 
-__all__ = ["VolumeForm", "mask_on_file_grid"]
+__all__ = ["VolumeForm", "check_on_file_grid", "mask_on_file_grid"]
 
 # fields of NIfTI that hold whatever a scanner or a converter wrote there, patients' names among it
 _FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name", "data_type")
@@ -121,6 +121,22 @@ def mask_on_file_grid(mask: MetaTensor) -> np.ndarray:
     Raises:
         ValueError: when the mask isn't on the grid of its image.
     """
+    check_on_file_grid(mask)
+    shape = tuple(int(n) for n in np.asarray(mask.meta[ORIGINAL_SHAPE]))
+    array = mask.numpy(force=True)
+    if len(shape) < 4:
+        return array[0].reshape(shape)
+    whole = np.zeros(shape, dtype=array.dtype)
+    whole[..., np.asarray(mask.meta[FRAMES]).astype(int)] = np.moveaxis(array, 0, -1)
+    return whole
+
+
+def check_on_file_grid(mask: MetaTensor) -> None:
+    """Refuses a mask that wasn't turned back to its image's own grid.
+
+    Raises:
+        ValueError: naming both grids.
+    """
     shape = tuple(int(n) for n in np.asarray(mask.meta[ORIGINAL_SHAPE]))
     affine = original_affine(mask)
     volume = (*shape, 1)[:3]
@@ -130,12 +146,6 @@ def mask_on_file_grid(mask: MetaTensor) -> np.ndarray:
             f"{np.asarray(mask.affine).round(3).tolist()}; allowed: {volume} and {affine.round(3).tolist()}, the "
             "image's own; fix: put Invertd before SaveMaskd"
         )
-    array = mask.numpy(force=True)
-    if len(shape) < 4:
-        return array[0].reshape(shape)
-    whole = np.zeros(shape, dtype=array.dtype)
-    whole[..., np.asarray(mask.meta[FRAMES]).astype(int)] = np.moveaxis(array, 0, -1)
-    return whole
 
 
 def _provenance(mask: nib.Nifti1Image) -> Provenance | None:

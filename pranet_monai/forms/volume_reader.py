@@ -31,7 +31,7 @@ from pranet_monai.forms.nifti_header import (
 )
 from pranet_monai.forms.remarks import REMARKS, remarks_of, with_remarks
 
-__all__ = ["EXTENSIONS", "data_file", "read_volume"]
+__all__ = ["EXTENSIONS", "chosen_frames", "data_file", "read_volume"]
 
 EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd")
 _READERS = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",), ".mhd": ("itk",)}
@@ -89,7 +89,7 @@ def _volume(path: str, image: MetaTensor, frames: Frames) -> MetaTensor:
     array = finite_voxels(path, image.as_tensor())
     meta = {**image.meta, ORIGINAL_SHAPE: np.asarray(array.shape)}
     if array.ndim == 4:
-        chosen = _chosen_frames(path, frames, array.shape[3])
+        chosen = chosen_frames(path, frames, array.shape[3])
         array = array[..., chosen].permute(3, 0, 1, 2)
         meta[FRAMES] = np.asarray(chosen)
     else:
@@ -209,7 +209,13 @@ def _check_shape(path: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def _chosen_frames(path: str, frames: Frames, count: int) -> list[int]:
+def chosen_frames(path: str, frames: Frames, count: int) -> list[int]:
+    """Which of a cine's frames were asked for.
+
+    Raises:
+        UsageError: what was asked for is neither "all" nor a number or several.
+        BadCaseError: the cine hasn't got them.
+    """
     if isinstance(frames, str):
         if frames != "all":
             raise UsageError(f"frames={frames!r}: allowed are 'all', an index, or a list of indices")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from monai.utils import ImageMetaKey
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import Form, form_of
-from pranet_monai.forms.provenance import Provenance
-from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.forms.provenance import Algorithm, Provenance
+from pranet_monai.forms.run_folder import OUTPUT_FORMATS, OutputFormat, RunFolder, wants_dicom
 from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["PROBABILITIES", "THRESHOLD", "AsLabelsd", "SaveMaskd", "SaveProbabilitiesd"]
@@ -87,12 +87,16 @@ class SaveMaskd(SaveImaged):
         output_dir: of the run, see :class:`~pranet_monai.forms.run_folder.RunFolder`.
         label_map: names and colours of the classes, or their name.
         weights: file of the network's weights; its hash goes into the masks, so that a later run knows its own.
+        output_format: "nifti" (of images PNG), "dicom_seg", or "both": DICOM segmentations and reports as well, for
+            cases that are DICOM.
+        algorithm: name and version of the bundle, which DICOM objects tell.
         allow_missing_keys: don't fail where a key isn't there.
 
     Raises:
-        UsageError: when a mask holds anything but class numbers.
+        UsageError: when a mask holds anything but class numbers; an unknown format.
         ValueError: when a mask isn't on the grid of its image.
-        BadCaseError: when it would overwrite a file beside the image that this program didn't write.
+        BadCaseError: when it would overwrite a file beside the image that this program didn't write; when DICOM is
+            asked for, and the case isn't DICOM.
     """
 
     def __init__(
@@ -101,25 +105,36 @@ class SaveMaskd(SaveImaged):
         output_dir: str | Path,
         label_map: str | LabelMap,
         weights: str | Path | None = None,
+        output_format: OutputFormat = "both",
+        algorithm: Sequence[str] = (),
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, output_dir=output_dir, print_log=False, allow_missing_keys=allow_missing_keys)
+        if output_format not in OUTPUT_FORMATS:
+            raise UsageError(f"output_format {output_format!r}: allowed: {', '.join(OUTPUT_FORMATS)}")
         self.folder = RunFolder(output_dir)
         self.label_map = get_label_map(label_map)
         self.weights = weights
+        self.output_format: OutputFormat = output_format
+        self.algorithm = Algorithm(*algorithm)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Writes the mask of every key; the data stays as it is."""
         d = dict(data)
         for key in self.key_iterator(d):
             _check_labels(d[key], self.label_map)
-            case, form, source = _origin(d, d[key])
-            path = self.folder.mask(case, form)
+            item, form, source = _origin(d, d[key])
+            path = self.folder.mask(item["case"], form)
             if path.exists() and path.parent.resolve() == source.parent.resolve() and not form.is_own_mask(path):
                 raise BadCaseError(
                     f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"
                 )
-            form.write_mask(path, d[key], self.label_map, Provenance(form.fingerprint(source), self._weights_sha256))
+            made_by = Provenance(form.fingerprint(item), self._weights_sha256)
+            if wants_dicom(self.output_format, form):
+                paths = self.folder.dicom(self.folder.row_names(item, d[key]))
+                form.write_dicom(item, paths, d[key], self.label_map, made_by, self.algorithm)
+            if self.output_format != "dicom_seg":  # last: where it is, the DICOM objects are, too
+                form.write_mask(path, d[key], self.label_map, made_by)
         return d
 
     @cached_property
@@ -144,16 +159,20 @@ class SaveProbabilitiesd(SaveImaged):
         """Writes the probabilities of every key; the data stays as it is."""
         d = dict(data)
         for key in self.key_iterator(d):
-            case, form, _ = _origin(d, d[key])
-            form.write_probabilities(self.folder.probabilities(case, form), d[key])
+            item, form, _ = _origin(d, d[key])
+            form.write_probabilities(self.folder.probabilities(item["case"], form), d[key])
         return d
 
 
-def _origin(data: Mapping[Hashable, Any], mask: MetaTensor) -> tuple[str, Form, Path]:
-    """Name, form and file of the case that a mask belongs to."""
+def _origin(data: Mapping[Hashable, Any], mask: MetaTensor) -> tuple[dict[str, Any], Form, Path]:
+    """The case that a mask belongs to as ``find_cases`` lists it, its form, and its file."""
     source = Path(str(mask.meta[ImageMetaKey.FILENAME_OR_OBJ]))
-    form = form_of({"form": data["form"]} if "form" in data else {"image": source})
-    return str(data.get("case", form.case_name(source, source.parent))), form, source
+    item = {str(key): value for key, value in data.items() if not isinstance(value, torch.Tensor)}
+    item["image"] = str(source)
+    form = form_of(item)
+    if "case" not in item:
+        item["case"] = form.case_name(source, source.parent)
+    return item, form, source
 
 
 def _check_labels(mask: MetaTensor, label_map: LabelMap) -> None:

@@ -10,6 +10,7 @@ from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import FORMS
 from pranet_monai.forms.run_folder import RunFolder
+from tests.data.samples import made_sample, write_dicom
 
 
 def make(root: Path, *names: str) -> Path:
@@ -146,7 +147,7 @@ def test_link_back_to_the_root_ends(tmp_path: Path) -> None:
 def test_wrong_folders_say_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere: found no such folder"):
         find_cases(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"no file at all; allowed: \*\.nii\.gz, \*\.nii, .*folders of \*\.dcm"):
+    with pytest.raises(UsageError, match=r"no file at all; allowed: \*\.nii\.gz, \*\.nii, .*DICOM files"):
         find_cases(tmp_path)
     make(tmp_path, "s1.txt", "s2.txt", "x_gt.nii")
     with pytest.raises(UsageError, match=r"1 files named like labels \(x_gt.nii, …\), 2 .txt files"):
@@ -214,17 +215,25 @@ def test_pictures_of_a_run_are_no_images(tmp_path: Path) -> None:
 
 
 def test_every_form_of_volumes_in_one_folder(tmp_path: Path) -> None:
-    make(tmp_path, "a.nii", "papers/b.npz", "CT/series 1/1.dcm", "CT/series 1/2.dcm", "MR/1/T2SPIR/DICOM_anon/1.dcm")
-    make(tmp_path, "MR/1/T2SPIR/Ground/1.png")
+    make(tmp_path, "a.nii", "papers/b.npz", "MR/1/T2SPIR/Ground/1.png", "CT/broken/1.dcm")
+    for folder in ("CT/series 1", "MR/1/T2SPIR/DICOM_anon"):
+        write_dicom(tmp_path / folder, made_sample(2))
     found = {item["case"]: (item["form"], item.get("label")) for item in find_cases(tmp_path, labels="optional")}
     assert found == {
         "a": ("volume_file", None),
         "papers/b": ("array_file", str(tmp_path / "papers/b.npz")),  # unreadable: said when it is read
-        "CT/series 1": ("slice_folder", None),
-        "MR/1/T2SPIR": ("slice_folder", str(tmp_path / "MR/1/T2SPIR/Ground")),
+        "CT/broken/1": ("dicom", None),
+        "CT/series 1": ("dicom", None),
+        "MR/1/T2SPIR": ("dicom", str(tmp_path / "MR/1/T2SPIR/Ground")),
     }
     (item,) = find_cases(tmp_path / "CT/series 1")
-    assert item == {"case": "series 1", "form": "slice_folder", "image": str(tmp_path / "CT/series 1")}
+    assert item | {"files": []} == {
+        "case": "series 1",
+        "form": "dicom",
+        "image": str(tmp_path / "CT/series 1"),
+        "files": [],
+    }
+    assert [Path(file).parent for file in item["files"]] == [tmp_path / "CT/series 1"] * 4
 
 
 def test_a_data_set_says_how_its_layouts_are_read(tmp_path: Path) -> None:

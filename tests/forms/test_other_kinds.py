@@ -76,7 +76,7 @@ def test_found_read_and_given_a_mask(tmp_path: Path, make: object) -> None:
     volume = VOLUME.read_image(item)
     assert np.array_equal(volume.numpy()[0], VOXELS) and np.allclose(volume.affine, AFFINE, atol=1e-5)
     assert remarks_of(volume) == []
-    made_by = Provenance(VOLUME.fingerprint(path), "")
+    made_by = Provenance(VOLUME.fingerprint({"image": path}), "")
     mask_path = RunFolder(tmp_path / "out").mask("x", VOLUME)
     VOLUME.write_mask(mask_path, MetaTensor(volume.to(torch.uint8), meta=volume.meta), ORGAN, made_by)
     mask = nib.load(mask_path)
@@ -91,10 +91,10 @@ def test_found_read_and_given_a_mask(tmp_path: Path, make: object) -> None:
 @pytest.mark.parametrize("make", [nifti_pair, mhd], ids=lambda make: make.__name__)
 def test_other_voxels_beside_a_header_are_another_image(tmp_path: Path, make: object) -> None:
     path = make(tmp_path)  # type: ignore[operator]
-    former = VOLUME.fingerprint(path)
+    former = VOLUME.fingerprint({"image": path})
     voxels = path.with_suffix(".img" if path.suffix == ".hdr" else ".raw")
     voxels.write_bytes(bytes(voxels.stat().st_size))
-    assert VOLUME.fingerprint(path) != former
+    assert VOLUME.fingerprint({"image": path}) != former
 
 
 def test_an_analyze_file_without_matrix_is_remarked(tmp_path: Path) -> None:
@@ -142,8 +142,6 @@ def test_what_looks_like_an_image_is_named(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes(128) + (b"DICM" if name != "README" else b"text"))
     found = left_out_files(Search(tmp_path), "volume")
     assert found == {
-        "DICOM": ["IM0001", "IM0002.3"],
-        ".dicom": ["f.dicom"],
         ".img": ["alone.img"],
         ".nii.bz2": ["g.nii.bz2"],
         ".raw": ["x_raw.raw"],
@@ -151,8 +149,11 @@ def test_what_looks_like_an_image_is_named(tmp_path: Path) -> None:
         ".vtk": ["a.vtk", "b.vtk", "d.VTK", "ward/c.vtk"],
     }
     sentence = left_out_sentence(found)
-    assert sentence.startswith("left out: 1 .dicom file (f.dicom), 1 .img file (alone.img), ")
-    assert "4 .vtk files (a.vtk, b.vtk, d.VTK, …), 2 DICOM files (IM0001, IM0002.3)" in sentence
+    assert sentence.startswith("left out: 1 .img file (alone.img), ")
+    assert "4 .vtk files (a.vtk, b.vtk, d.VTK, …)" in sentence
+    told = [item["case"] for item in find_cases(tmp_path) if "can't be read as DICOM" in item.get("error", "")]
+    assert told == ["IM0001", "IM0002.3", "f", "series/1"], "each is a row of its own"
     assert left_out_sentence({}) == ""
     among_images = left_out_files(Search(tmp_path), "image")
+    assert among_images["DICOM"] == ["IM0001", "IM0002.3"]
     assert ".tif" not in among_images and among_images[".dcm"] == ["series/1.dcm"] and ".hdr" in among_images

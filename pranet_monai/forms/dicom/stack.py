@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planes put together to a volume or a cine: which lies where, which comes when, and what doesn't fit, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pranet_monai.errors import BadCaseError
+from pranet_monai.forms.dicom.header import TIME_KEYS, Plane
+from pranet_monai.forms.remarks import with_remarks
+
+__all__ = ["Stack", "build_stack", "by_place", "even_step"]
+
+SAME_PLACE_MM = 0.05
+"""Positions that lie closer together than this are one place; headers round differently."""
+
+MAX_UNEVEN, NOTED_UNEVEN = 0.05, 0.01
+"""Fractions of the distance of two slices by which it may differ within a series, and from which on it is remarked."""
+
+NOTED_TILT = 0.5
+"""Degrees between the normal of the slices and the way they are stacked; below it is rounding."""
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Planes in their order.
+
+    Attributes:
+        frames: for each time the planes along their normal.
+        affine: voxel (column, row, slice) to RAS mm, 4 x 4; sheared where the gantry was tilted.
+        remarks: what was assumed.
+    """
+
+    frames: tuple[tuple[Plane, ...], ...]
+    affine: np.ndarray
+    remarks: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Columns, rows, slices, and of a cine frames."""
+        rows, columns = self.frames[0][0].shape
+        return (columns, rows, len(self.frames[0]), *([len(self.frames)] if len(self.frames) > 1 else []))
+
+
+def build_stack(name: str, planes: Sequence[Plane], pixels_of: Callable[[Plane], Hashable]) -> Stack:
+    """Orders planes of one geometry.
+
+    Args:
+        name: of the case's files, for messages.
+        planes: of one direction, size and spacing, with a position each, in any order.
+        pixels_of: something that is equal where the pixels of two planes are; asked where planes may be there twice.
+
+    Raises:
+        BadCaseError: slices are missing, unevenly spaced, or at one place and different.
+    """
+    places = by_place(planes)
+    remarks: list[str] = []
+    places = _without_doubles(name, places, pixels_of, remarks)
+    with with_remarks(remarks):
+        key = _time_key(places)
+        ordered = [sorted(place, key=lambda plane: (plane.times.get(key, 0.0), plane.place)) for place in places]
+        if len(ordered[0]) > 1:
+            remarks.append(f"{len(ordered[0])} planes at each place: read as a cine, in the order of {key}")
+        affine = _affine(name, [place[0] for place in ordered], remarks)
+    return Stack(tuple(zip(*ordered, strict=True)), affine, tuple(remarks))
+
+
+def by_place(planes: Sequence[Plane]) -> list[list[Plane]]:
+    """Planes by the place where they lie, along their normal."""
+    normal = np.cross(*np.asarray(planes[0].directions).reshape(2, 3))
+    along = sorted(planes, key=lambda plane: (float(normal @ plane.position), plane.times.get("InstanceNumber", 0.0)))
+    places: list[list[Plane]] = []
+    for plane in along:
+        if places and np.linalg.norm(_position(plane) - _position(places[-1][0])) < SAME_PLACE_MM:
+            places[-1].append(plane)
+        else:
+            places.append([plane])
+    return places
+
+
+def even_step(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The way from a slice to the next, mm, and by how many mm each of the ways is off it.
+
+    Args:
+        positions: (slices, 3), 2 or more.
+    """
+    steps = np.diff(positions, axis=0)
+    by_length = np.argsort(np.linalg.norm(steps, axis=1))
+    step = steps[by_length[(len(steps) - 1) // 2]]  # the lower one of two in the middle: gaps are longer, not shorter
+    return step, np.linalg.norm(steps - step, axis=1)
+
+
+def _without_doubles(
+    name: str, places: list[list[Plane]], pixels_of: Callable[[Plane], Hashable], remarks: list[str]
+) -> list[list[Plane]]:
+    """As many planes at each place; those that are there twice are taken once."""
+    counts = Counter(len(place) for place in places)
+    usual = max(counts, key=lambda count: (counts[count], -count))
+    if len(counts) == 1 and usual != 2:
+        return places
+    single = [_distinct(place, pixels_of) if len(place) > usual or len(counts) == 1 else place for place in places]
+    if len({len(place) for place in single}) == 1:
+        dropped = sum(map(len, places)) - sum(map(len, single))
+        if dropped:
+            remarks.append(f"{dropped} slices are there twice, with the same pixels: each was taken once")
+        return single
+    if len(counts) == 1:  # two different planes at each place, or two that are alike by chance at some
+        return places
+    odd = next(place for place in single if len(place) != usual)
+    raise BadCaseError(
+        f"{name}: found {len(odd)} different planes at one place ({_files(odd)}), {usual} at most others; allowed: the "
+        "same number everywhere; fix: export the whole series again, or take away what isn't of it"
+    )
+
+
+def _distinct(place: list[Plane], pixels_of: Callable[[Plane], Hashable]) -> list[Plane]:
+    return list({pixels_of(plane): plane for plane in reversed(place)}.values())[::-1]
+
+
+def _time_key(places: list[list[Plane]]) -> str:
+    """What tells apart the planes at one place, everywhere."""
+
+    def tells(key: str) -> bool:
+        return all(len({plane.times[key] for plane in place if key in plane.times}) == len(place) for place in places)
+
+    return next((key for key in TIME_KEYS if tells(key)), "their files' names")
+
+
+def _affine(name: str, slices: Sequence[Plane], remarks: list[str]) -> np.ndarray:
+    first = slices[0]
+    along_row, along_column = np.asarray(first.directions).reshape(2, 3)
+    normal = np.cross(along_row, along_column)
+    between_rows, between_columns = first.spacing or (1.0, 1.0)
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = along_row * between_columns, along_column * between_rows
+    affine[:3, 2] = (
+        normal * _lone_distance(first, remarks) if len(slices) == 1 else _step(name, slices, normal, remarks)
+    )
+    affine[:3, 3] = _position(first)
+    return _LPS_TO_RAS @ affine
+
+
+def _lone_distance(plane: Plane, remarks: list[str]) -> float:
+    distance = plane.distance_mm or 1.0
+    source = "as its header says" if plane.distance_mm else "as nothing says how thick it is"
+    remarks.append(f"one slice: counted as {distance:.4g} mm thick, {source}")
+    return distance
+
+
+def _step(name: str, slices: Sequence[Plane], normal: np.ndarray, remarks: list[str]) -> np.ndarray:
+    positions = np.asarray([_position(plane) for plane in slices])
+    step, off = even_step(positions)
+    length, worst = float(np.linalg.norm(step)), int(off.argmax())
+    if off[worst] > MAX_UNEVEN * length:
+        raise BadCaseError(_uneven(name, slices, positions, step, worst))
+    if off[worst] > NOTED_UNEVEN * length:
+        remarks.append(f"slices {length:.4g} mm apart, one of them {off[worst]:.2g} mm off: taken as evenly spaced")
+    mean = (positions[-1] - positions[0]) / (len(slices) - 1)
+    tilt = float(np.degrees(np.arccos(np.clip(normal @ mean / np.linalg.norm(mean), -1, 1))))
+    if tilt > NOTED_TILT:
+        remarks.append(f"slices are tilted by {tilt:.1f} degrees (gantry tilt): the grid is sheared, not resampled")
+    return np.asarray(mean)
+
+
+def _uneven(name: str, slices: Sequence[Plane], positions: np.ndarray, step: np.ndarray, worst: int) -> str:
+    length = float(np.linalg.norm(step))
+    gaps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    missing = gaps / length - 1
+    whole = np.abs(missing - missing.round()) <= MAX_UNEVEN
+    between = f"between {_files([slices[worst]])} and {_files([slices[worst + 1]])}"
+    if whole.all() and missing.round().sum() > 0:
+        return (
+            f"{name}: found {len(slices)} slices {length:.4g} mm apart and {gaps[worst]:.4g} mm {between}: "
+            f"{int(missing.round().sum())} missing; allowed: equal distances; fix: export the whole series again"
+        )
+    return (
+        f"{name}: found slices from {gaps.min():.4g} to {gaps.max():.4g} mm apart, the oddest {between}; "
+        f"allowed: equal distances, but for {MAX_UNEVEN:.0%}; fix: find "
+        "what is missing or doubled, or resample the series evenly"
+    )
+
+
+def _position(plane: Plane) -> np.ndarray:
+    return np.asarray(plane.position, dtype=float)
+
+
+def _files(planes: Sequence[Plane]) -> str:
+    return ", ".join(
+        f"{Path(plane.place).name}{f' frame {plane.frame + 1}' if plane.frame else ''}" for plane in planes
+    )
