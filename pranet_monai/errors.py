@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["BadCaseError", "UsageError", "own_error", "unwrapped"]
+__all__ = ["BadCaseError", "UsageError", "full_disk_in", "own_error", "reason_of", "unwrapped"]
 
 # how MONAI says that a component of a config couldn't be made
 _NOT_MADE = re.compile(r"Failed to instantiate component '(?P<component>[^']+)'")
@@ -55,3 +56,25 @@ def own_error(error: BaseException) -> UsageError | BadCaseError | None:
             refused = UsageError(f"{made['component']}: can't be made of what it is given ({reason})")
         link = cause
     return refused
+
+
+def reason_of(error: BaseException) -> str:
+    """What to tell the user: the cause beneath MONAI's wrapping, without its type where it is a message of ours."""
+    chain = _chain(error)
+    ours = [link for link in chain if isinstance(link, (BadCaseError, UsageError))]
+    text = str(ours[0]) if ours else f"{type(chain[-1]).__name__}: {chain[-1]}"
+    return " ".join(text.split())
+
+
+def full_disk_in(error: BaseException) -> OSError | None:
+    """The error that says that nothing more can be written, beneath whatever wrapping; None for any other."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return next((link for link in _chain(error) if isinstance(link, OSError) and link.errno in full), None)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and what caused it."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    return chain

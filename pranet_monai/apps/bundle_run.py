@@ -32,6 +32,7 @@ from pranet_monai.errors import UsageError
 from pranet_monai.forms import KindName
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.forms.search import SeriesNames
+from pranet_monai.storage.paths import given_path
 from pranet_monai.transforms.save import AsLabelsd
 
 if TYPE_CHECKING:
@@ -226,10 +227,7 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[s
 def _check_options(folders: Mapping[str, Any], switches: Mapping[str, Any]) -> None:
     """Refuses what the command line lets through, although it means nothing or something else than was meant."""
     for name, value in folders.items():
-        if not isinstance(value, (str, Path)):  # MONAI takes a name such as 2024 for a number
-            raise UsageError(f"{name} {value!r}: found no path; allowed: a folder, ./{value} for one of this name")
-        if not str(value).strip():
-            raise UsageError(f"{name}: found an empty path; allowed: a folder, . for the current one")
+        given_path(name, value)
     for name, value in switches.items():
         if not isinstance(value, bool):
             raise UsageError(f"{name} {value!r}: allowed: True or False")

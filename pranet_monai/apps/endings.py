@@ -102,15 +102,19 @@ def ends_in_one_line(kept: str) -> Iterator[None]:
 
 
 @contextmanager
-def full_disk_exits() -> Iterator[None]:
-    """Around what writes: a full disk ends the run with code 1 after one line on stderr."""
+def full_disk_exits(how_to_go_on: str = "then go on with resume") -> Iterator[None]:
+    """Around what writes: a full disk ends the run with code 1 after one line on stderr.
+
+    Args:
+        how_to_go_on: when there is room.
+    """
     try:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(
             f"error: {where}found that nothing more can be written ({error.strerror or error}); the {KEPT_CASES}; "
-            "fix: make room, then go on with resume",
+            f"fix: make room, {how_to_go_on}",
             file=sys.stderr,
         )
         raise SystemExit(1) from error

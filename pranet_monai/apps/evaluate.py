@@ -13,9 +13,10 @@ import numpy as np
 from monai.data import MetaTensor
 from tqdm import tqdm
 
+from pranet_monai.apps.endings import full_disk_exits
 from pranet_monai.apps.mask_pairs import find_mask_pairs, kind_of_masks, match_by_name, named_images, with_hints
 from pranet_monai.data.labels import LabelMap, LabelNumbers, get_label_map
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, full_disk_in, reason_of
 from pranet_monai.forms import Item, KindName, form_of
 from pranet_monai.forms.grid import original_affine
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error, with_remarks
@@ -94,9 +95,10 @@ def _compare(
         loaded = form_of(prediction).read_prediction(prediction)
         with with_remarks(remarks_of(loaded)):
             rows = _measure(measurer, case, prediction, loaded, label, picture, numbers)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
-        reason = str(error) if isinstance(error, BadCaseError) else f"{type(error).__name__}: {error}"
-        return CaseResult(case, "failed", reason, remarks=remarks_of_error(error))
+    except Exception as error:  # whatever is wrong with one case is a row of the report
+        if full_disk := full_disk_in(error):  # no case after this one could be better
+            raise full_disk from error
+        return CaseResult(case, "failed", reason_of(error), remarks=remarks_of_error(error))
     seconds = round((time.perf_counter() - start) / len(rows), 3)
     return CaseResult(case, "ok", seconds=seconds, rows=rows, remarks=remarks_of(loaded))
 
@@ -146,11 +148,12 @@ def run(args: argparse.Namespace) -> int:
         "missed": args.missed,
         "protocol": args.protocol,
     }
-    result, exit_code = evaluate(
-        args.predictions, args.labels, get_label_map(args.label_map, args.label_numbers), output_dir=args.output,
-        images=args.images, prediction_numbers=args.prediction_numbers, previews=not args.no_previews,
-        quiet=args.quiet, **{name: value for name, value in given.items() if value is not None},
-    )  # fmt: skip
+    with full_disk_exits("then run it again"):
+        result, exit_code = evaluate(
+            args.predictions, args.labels, get_label_map(args.label_map, args.label_numbers), output_dir=args.output,
+            images=args.images, prediction_numbers=args.prediction_numbers, previews=not args.no_previews,
+            quiet=args.quiet, **{name: value for name, value in given.items() if value is not None},
+        )  # fmt: skip
     summary, vocabulary = result["summary"], KINDS[result["kind"]].vocabulary
     print("\n".join(results_table(summary, vocabulary)) if summary else "No case could be measured.")
     counts = ", ".join(f"{number} {status}" for status, number in result["cases"].items() if number)

@@ -16,6 +16,7 @@ from pranet_monai.errors import UsageError
 from pranet_monai.forms import FORMS, Form, KindName, Search, forms_of
 from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
 from pranet_monai.forms.search import SERIES_NAMES, SeriesNames
+from pranet_monai.storage.paths import given_path
 
 __all__ = ["FoundDataSet", "LabelMode", "find_cases", "find_data_set"]
 
@@ -175,14 +176,11 @@ def _search(
     output_dir: str | Path | None,
     kind: str,
 ) -> Search:
-    for name, path in (("dataset_dir", dataset_dir), ("label_dir", label_dir)):
-        if path is not None and not str(path).strip():
-            raise UsageError(f"{name}: found an empty path; allowed: a folder, . for the current one")
-    root = Path(dataset_dir).expanduser()
+    root = given_path("dataset_dir", dataset_dir)
     if not root.exists():
         raise UsageError(f"dataset_dir {root}: found no such folder or file; fix: give a folder of {kind}s")
     if label_dir is not None:
-        label_dir = Path(label_dir).expanduser()
+        label_dir = given_path("label_dir", label_dir)
         if not label_dir.is_dir():
             raise UsageError(f"label_dir {label_dir}: found no such folder; fix: give the folder that holds the labels")
     only = None

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import Any
 from monai.data import Dataset, ThreadDataLoader
 
 from pranet_monai.data.labels import LabelMap, get_label_map
-from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.errors import UsageError, reason_of
 from pranet_monai.forms import form_of
 from pranet_monai.forms.remarks import REMARKS, remarks_of_error
 from pranet_monai.forms.run_folder import OutputFormat, RunFolder
@@ -28,8 +27,6 @@ __all__ = [
     "LOADING_SECONDS",
     "CaseDataset",
     "CaseLoader",
-    "full_disk_in",
-    "reason_of",
 ]
 
 CASE, ERROR = "case", "error"
@@ -130,25 +127,3 @@ class CaseLoader(ThreadDataLoader):
 
 def _only_item(items: list[dict[str, Any]]) -> dict[str, Any]:
     return items[0]
-
-
-def full_disk_in(error: BaseException) -> OSError | None:
-    """The error that says that nothing more can be written, beneath whatever wrapping; None for any other."""
-    full = (errno.ENOSPC, errno.EDQUOT)
-    return next((link for link in _chain(error) if isinstance(link, OSError) and link.errno in full), None)
-
-
-def reason_of(error: BaseException) -> str:
-    """What to tell the user: the cause beneath MONAI's wrapping, without its type where it is a message of ours."""
-    chain = _chain(error)
-    ours = [link for link in chain if isinstance(link, (BadCaseError, UsageError))]
-    text = str(ours[0]) if ours else f"{type(chain[-1]).__name__}: {chain[-1]}"
-    return " ".join(text.split())
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """An error and what caused it."""
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None:
-        chain.append(cause)
-    return chain

@@ -24,10 +24,8 @@ from pranet_monai.engines.case_dataset import (
     FINISHED_ROWS,
     ITEM,
     LOADING_SECONDS,
-    full_disk_in,
-    reason_of,
 )
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, full_disk_in, reason_of
 from pranet_monai.forms import form_of
 from pranet_monai.forms.grid import FRAMES, original_affine
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error

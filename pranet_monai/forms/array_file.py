@@ -17,7 +17,7 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
 from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.file_form import FileForm
-from pranet_monai.forms.files import unreadable_is_a_bad_case
+from pranet_monai.forms.files import check_is_there, unreadable_is_a_bad_case
 from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm
@@ -42,6 +42,10 @@ class ArrayFile(FileForm, VolumeForm):
     name: ClassVar[str] = "array_file"
     extensions: ClassVar[tuple[str, ...]] = EXTENSIONS
     has_spacing: ClassVar[bool] = False
+
+    def holds(self, path: Path) -> bool:
+        """See the base class: files without an image array are none."""
+        return self.takes(path) and _may_hold(path, IMAGE_NAMES)
 
     def find_images(self, search: Search) -> list[Path]:
         """See the base class; files without an image array (as nnU-Net's probabilities) are none."""
@@ -98,8 +102,7 @@ def _may_hold(path: Path, names: Sequence[str]) -> bool:
 
 def _read(path: str, names: Sequence[str]) -> np.ndarray:
     """The first array of these names."""
-    if not Path(path).is_file():
-        raise BadCaseError(f"{path}: found no such file; fix: check the path and the links in the folder")
+    check_is_there(path)
     unreadable = f"{path}: found {Path(path).stat().st_size} bytes that can't be read"
     advice = "allowed: a whole .npz or .h5 file of arrays; fix: copy it again"
     with unreadable_is_a_bad_case(unreadable, advice), _open(path) as arrays:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 import nibabel as nib
 
@@ -15,6 +16,7 @@ from pranet_monai.errors import BadCaseError
 
 __all__ = [
     "check_gzip",
+    "check_is_there",
     "file_extension",
     "is_nibabel",
     "is_nifti",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 _BLOCK_BYTES = 1 << 20
+_MOST_OF_A_CAUSE = 300  # characters
 
 
 def file_extension(path: str | Path, extensions: tuple[str, ...]) -> str:
@@ -48,6 +51,16 @@ def is_nifti(path: str | Path) -> bool:
 def is_nibabel(path: str | Path) -> bool:
     """Whether the file's name says a kind that nibabel reads: NIfTI, ``.hdr`` (with its ``.img``), FreeSurfer's."""
     return bool(file_extension(path, (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh")))
+
+
+def check_is_there(path: str | Path) -> None:
+    """Refuses a path without a file.
+
+    Raises:
+        BadCaseError: there is none, or a link leads nowhere.
+    """
+    if not Path(path).is_file():
+        raise BadCaseError(f"{path}: found no such file; fix: check the path and the links in the folder")
 
 
 def check_gzip(path: str | Path) -> None:
@@ -119,5 +132,10 @@ def unreadable_is_a_bad_case(found: str, advice: str) -> Iterator[None]:
     except BadCaseError:
         raise
     except Exception as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
+        what = "it holds Python objects, which aren't loaded" if "allow_pickle" in str(error) else _in_short(error)
         raise BadCaseError(f"{found} ({what}); {advice}") from error
+
+
+def _in_short(error: Exception) -> str:
+    """ITK fills pages."""
+    return shorten(f"{type(error).__name__}: {error}", _MOST_OF_A_CAUSE, placeholder=" …")

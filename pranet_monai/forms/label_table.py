@@ -42,10 +42,17 @@ def label_table_extension(
 
 
 def read_label_table(image: nib.Nifti1Image) -> dict[int, str]:
-    """Class number → name from the header of a mask; empty when it holds no label table."""
+    """Class number → name from the header of a mask; empty when it holds no label table.
+
+    Raises:
+        ValueError: it holds one that can't be read.
+    """
     for extension in image.header.extensions:
         content = extension.content if isinstance(extension.content, bytes) else b""
         if _ROOT.encode() in content:
-            root = ElementTree.fromstring(content.rstrip(b"\0 "))
-            return {int(label.attrib["Key"]): label.text or "" for label in root.iter("Label")}
+            try:
+                root = ElementTree.fromstring(content.rstrip(b"\0 "))
+                return {int(label.attrib["Key"]): label.text or "" for label in root.iter("Label")}
+            except (ElementTree.ParseError, KeyError) as error:
+                raise ValueError(f"its table of classes can't be read: {error}") from error
     return {}

@@ -20,6 +20,7 @@ _OTHER_KINDS = (
     ".dcm", ".dicom", ".ima", ".vtk", ".vti", ".mnc", ".minc", ".par", ".rec", ".raw", ".zraw", ".gipl", ".brik",
     ".head", ".npy", ".czi", ".nd2", ".lsm", ".svs", ".gif", ".webp", ".jp2", ".heic", ".heif",
 )  # fmt: skip
+_SPECIAL = "pipe, socket or device"
 
 
 def left_out_files(search: Search, kind: str) -> dict[str, list[str]]:
@@ -30,7 +31,7 @@ def left_out_files(search: Search, kind: str) -> dict[str, list[str]]:
         kind: of the run's cases.
 
     Returns:
-        Extension → paths relative to the folder.
+        Extension, or what else it is → paths relative to the folder.
 
     Raises:
         UsageError: a folder can't be listed.
@@ -42,6 +43,8 @@ def left_out_files(search: Search, kind: str) -> dict[str, list[str]]:
             found.setdefault(extension, []).append(path.relative_to(search.root).as_posix())
     for form in forms:
         found |= form.left_out(search)
+    if search.specials:
+        found[_SPECIAL] = [path.relative_to(search.root).as_posix() for path in search.specials]
     return dict(sorted(found.items()))
 
 

@@ -109,7 +109,7 @@ def _spacing_remarks(image: nib.Nifti1Pair, header: nib.Nifti1Header) -> list[st
     axes = min(3, len(image.shape))
     sizes = np.asarray(header["pixdim"][1:4], dtype=float)[:axes]
     has_sform, has_qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
-    missing = bool((sizes == 0).any()) or not np.isfinite(sizes).all()
+    missing = bool((sizes == 0).any())
     if not has_sform:
         remarks = []
         if missing:
@@ -121,7 +121,11 @@ def _spacing_remarks(image: nib.Nifti1Pair, header: nib.Nifti1Header) -> list[st
             remarks.append("the header has neither sform nor qform: first axis taken as right to left")
         return remarks
     by_sform = np.linalg.norm(image.affine[:3, :3], axis=0)[:axes]
-    if not missing and not np.allclose(by_sform, np.abs(sizes), rtol=MAX_SPACING_RATIO, atol=0):
+    if (
+        not missing
+        and np.isfinite(sizes).all()
+        and not np.allclose(by_sform, np.abs(sizes), rtol=MAX_SPACING_RATIO, atol=0)
+    ):
         other = "qform" if has_qform else "pixdim"
         return [
             f"sform and {other} disagree: voxels of {_numbers(by_sform)} and {_numbers(np.abs(sizes))}; the sform was "

@@ -17,7 +17,7 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item, KindName
 from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.file_form import FileForm
-from pranet_monai.forms.files import unreadable_is_a_bad_case
+from pranet_monai.forms.files import check_is_there, unreadable_is_a_bad_case
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.storage.atomic import written_whole
 
@@ -145,6 +145,7 @@ def read_rgb_mask(path: str | Path) -> np.ndarray:
 
 def _open(path: str | Path) -> Image.Image:
     """The image with its pixels read."""
+    check_is_there(path)
     with unreadable_is_a_bad_case(
         f"{path}: found a file that can't be read as an image",
         "allowed: a whole PNG, JPEG, BMP or TIFF file; fix: copy or export it again",

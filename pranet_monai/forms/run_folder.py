@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -107,8 +108,12 @@ class RunFolder:
         """Lets others in again."""
         path = (self.report / ".lock").resolve()
         if path in _LOCKS:
-            _LOCKS.pop(path).release()
-            path.unlink(missing_ok=True)
+            lock = _LOCKS.pop(path)
+            # while it is held: whoever has opened the file already sees that it is gone, and tries again. Removed
+            # afterwards, it could be the file that another run has locked meanwhile.
+            with suppress(OSError):  # Windows removes no open file; one that stays does no harm
+                path.unlink()
+            lock.release()
 
     @property
     def cases_table(self) -> Path:

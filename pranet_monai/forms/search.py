@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,14 +60,23 @@ class Search:
 
     @cached_property
     def files(self) -> list[Path]:
-        """All files, sorted, without hidden ones and without the output of runs.
+        """All files, sorted, without hidden ones, without the output of runs and without `specials`.
 
         Raises:
             UsageError: a folder can't be listed.
         """
+        return [path for path, is_special in self._found if not is_special]
+
+    @property
+    def specials(self) -> list[Path]:
+        """Pipes, sockets and devices, and links to them: whoever opens one may wait for ever."""
+        return [path for path, is_special in self._found if is_special]
+
+    @cached_property
+    def _found(self) -> list[tuple[Path, bool]]:
         if self.only is not None and self.only.is_file():
-            return [self.only]
-        return sorted(_walk(self.only or self.root, self.output_dir))
+            return [(self.only, False)]
+        return [(path, _is_special(path)) for path in sorted(_walk(self.only or self.root, self.output_dir))]
 
     def with_extension(self, extensions: tuple[str, ...]) -> list[Path]:
         """The files that end so."""
@@ -90,7 +100,7 @@ class Search:
                 if beside and name in (stem, stem.removesuffix("_0000")):  # x.nii beside x.nii.gz is an image too
                     continue
                 for path in (folder / f"{name}{extension}" for extension in extensions):
-                    if path != image and path.is_file() and path.resolve() not in self.own_masks:
+                    if path != image and _is_file_or_link(path) and path.resolve() not in self.own_masks:
                         return path
         return None
 
@@ -133,6 +143,18 @@ def _walk(root: Path, output_dir: Path | None) -> Iterator[Path]:
             left_out.append(REPORT_TABLE.parts[0])
         subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name not in left_out)
         yield from (here / name for name in names if not name.startswith("."))
+
+
+def _is_file_or_link(path: Path) -> bool:
+    """Whether there is a file, or a link that may lead nowhere; of a name that is too long with its ending, no."""
+    return os.path.isfile(path) or os.path.islink(path)
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a link to nothing: whoever reads it says so
+        return False
 
 
 def _refuse_folder(error: OSError) -> None:

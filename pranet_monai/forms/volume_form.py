@@ -91,7 +91,7 @@ class VolumeForm(Form):
         """See the base class: our masks have a table of classes in their header."""
         try:
             return bool(read_label_table(open_nifti(path)))
-        except (nib.filebasedimages.ImageFileError, OSError, EOFError):
+        except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError):
             return path.is_file()
 
     def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap, made_by: Provenance) -> bool:

@@ -20,7 +20,7 @@ from monai.utils import MetaKeys, ensure_tuple, optional_import
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.base import Frames
 from pranet_monai.forms.claims import check_content, check_memory
-from pranet_monai.forms.files import file_extension, is_nibabel, open_nibabel, unreadable_is_a_bad_case
+from pranet_monai.forms.files import check_is_there, file_extension, is_nibabel, open_nibabel, unreadable_is_a_bad_case
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_range, checked_affine, finite_voxels, volume_tensor
 from pranet_monai.forms.nifti_header import (
     check_offset,
@@ -37,6 +37,7 @@ EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd"
 _READERS = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",), ".mhd": ("itk",)}
 _MOST_HEADER_BYTES = 1 << 16
 _DATA_FILE = re.compile(rb"^ElementDataFile *= *(.+?) *$", re.MULTILINE)
+_NRRD_DATA_FILE = re.compile(rb"^data ?file *: *(.+?) *$", re.MULTILINE | re.IGNORECASE)
 
 
 def read_volume(path: str | Path, frames: Frames = "all") -> MetaTensor:
@@ -75,11 +76,34 @@ def data_file(path: Path) -> Path | None:
             (path.with_suffix(suffix) for suffix in (".img", ".IMG") if path.with_suffix(suffix).is_file()), None
         )
     if extension == ".mhd":
-        with path.open("rb") as file:
-            named = _DATA_FILE.search(file.read(_MOST_HEADER_BYTES).replace(b"\r", b""))
-        data = path.parent / named[1].decode(errors="replace") if named else path
-        return data if named and data.is_file() else None
+        named = _named_data_file(path)
+        return path.parent / named if named and (path.parent / named).is_file() else None
     return None
+
+
+def _named_data_file(path: Path) -> str:
+    """What a text header names as the file of its voxels; empty where it names none."""
+    with path.open("rb") as file:
+        header = file.read(_MOST_HEADER_BYTES).replace(b"\r", b"")
+    is_nrrd = header.startswith(b"NRRD")
+    found = (_NRRD_DATA_FILE if is_nrrd else _DATA_FILE).search(header.partition(b"\n\n")[0] if is_nrrd else header)
+    named = found[1].decode(errors="replace") if found else ""
+    return "" if named == "LOCAL" else named
+
+
+def _check_voxels_beside(path: Path) -> None:
+    """Refuses a header that has its voxels read from anywhere on this machine.
+
+    Raises:
+        BadCaseError: they aren't in the file itself or, of ``.mhd``, in one of another name in its folder.
+    """
+    named = _named_data_file(path)
+    beside = file_extension(path, (".mhd",)) and Path(named).name == named != path.name and named != "LIST"
+    if named and not beside:
+        raise BadCaseError(
+            f"{path}: found a header whose voxels are in {named!r}; allowed: in the file itself, of .mhd also one file "
+            "beside it; fix: save it as one file"
+        )
 
 
 def _volume(path: str, image: MetaTensor, frames: Frames) -> MetaTensor:
@@ -145,6 +169,7 @@ class _ITKReader(ITKReader):
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Any:
         """Reads one file."""
         self.path = str(ensure_tuple(data)[0])
+        _check_voxels_beside(Path(self.path))
         itk, _ = optional_import("itk")
         header = itk.ImageIOFactory.CreateImageIO(self.path, itk.CommonEnums.IOFileMode_ReadMode)
         if header is not None:  # else the reader says what is wrong
@@ -152,6 +177,11 @@ class _ITKReader(ITKReader):
             header.ReadImageInformation()
             lengths = [header.GetDimensions(axis) for axis in range(header.GetNumberOfDimensions())]
             check_memory(self.path, [*lengths, header.GetNumberOfComponents()])
+            if header.GetNumberOfComponents() != 1:
+                raise BadCaseError(
+                    f"{self.path}: found {header.GetNumberOfComponents()} numbers per voxel; allowed: one real number "
+                    "per voxel; fix: save one channel"
+                )
         return super().read(data, **kwargs)
 
     def _get_array_data(self, img: Any) -> np.ndarray:
@@ -189,8 +219,7 @@ def _in_range(path: str, array: np.ndarray) -> np.ndarray:
 
 
 def _check_readable(path: str) -> None:
-    if not Path(path).is_file():
-        raise BadCaseError(f"{path}: found no such file; fix: check the path and the links in the folder")
+    check_is_there(path)
     readers = _READERS.get(file_extension(path, EXTENSIONS), ())
     if readers and not any(optional_import(reader)[1] for reader in readers):
         raise BadCaseError(

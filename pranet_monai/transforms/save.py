@@ -125,6 +125,8 @@ class SaveMaskd(SaveImaged):
             _check_labels(d[key], self.label_map)
             item, form, source = _origin(d, d[key])
             path = self.folder.mask(item["case"], form)
+            if path.is_dir():
+                raise BadCaseError(f"{path}: found a folder of this name; fix: move it away, the mask goes there")
             if path.exists() and path.parent.resolve() == source.parent.resolve() and not form.is_own_mask(path):
                 raise BadCaseError(
                     f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"

@@ -20,7 +20,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 from pranet_monai.__main__ import main
-from pranet_monai.engines.case_dataset import reason_of
+from pranet_monai.errors import reason_of
 
 from .conftest import SMALLEST, copy_with_random_weights, params, training_options
 from .test_run import rows_of, run_here

@@ -11,8 +11,8 @@ import torch
 from monai.transforms import Compose
 
 from pranet_monai.data.labels import LabelMap
-from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader, reason_of
-from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader
+from pranet_monai.errors import BadCaseError, UsageError, reason_of
 from pranet_monai.forms import FORMS
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.run_folder import RunFolder

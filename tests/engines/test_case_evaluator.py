@@ -138,7 +138,7 @@ BAD = {
     network_error: "RuntimeError: CUDA error: the device went away",
     label_of_another_grid: "bad_gt.nii: found labels of shape (6, 7, 4)",
     unknown_label: "found label values outside of acdc: 7 (210 voxels)",
-    mask_in_the_way: "IsADirectoryError",
+    mask_in_the_way: "bad_seg.nii.gz: found a folder of this name",
 }
 
 
