@@ -15,8 +15,8 @@ INTRODUCTION = """\
 
 Made by `python -m tests.robustness.document` from the table that the tests run over; a test fails when it is out of
 date. Each of these {count} kinds of input lies in a folder of a run, {volumes} kinds in one run over volumes, {images}
-in one over images; {commands} are commands of their own. No case stops a run or changes another's mask, and nothing half
-written is left.
+in one over images; {commands} are commands of their own. No case stops a run or changes another's mask, and nothing
+half written is left.
 
 *Segmented* means that the mask is the expected one on the file's own grid; *failed row* that the case stands in
 `cases.csv` with this reason and the run goes on, ending with exit code 1; *left out* that the file is named at the

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of all that a run writes rows and masks of, and what of a finished run must not depend on how it came about."""
+"""A folder of all that a run writes rows and masks of, and what must not depend on how a run came to its end."""
 
 from __future__ import annotations
 
