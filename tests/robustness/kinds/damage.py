@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..heart import AFFINE, block, image, save, voxels
-from ..kind import LEFT_OUT, OK, Kind, Maker, failed
+from ..kind import LEFT_OUT, OK, Handled, Kind, Maker, failed
 from .formats import by_itk, bytes_of
 
 RNG = np.random.default_rng(14)
@@ -172,7 +172,7 @@ KINDS = [
     Kind("random bytes .nrrd", bytes_of("x.nrrd", RNG.bytes(5000)), UNREAD),
     Kind("random bytes .npz", bytes_of("x.npz", RNG.bytes(5000)), NO_ARRAY),
     Kind("random bytes .h5", bytes_of("x.h5", RNG.bytes(5000)), NO_ARRAY),
-    Kind("random DICOM", dicom_deflated_garbage, failed("can't be read as a slice")),
+    Kind("random DICOM", dicom_deflated_garbage, Handled("failed", "can't be read as DICOM", rows=3, has_mask=False)),
     Kind("a web page saved as .nii.gz", bytes_of("x.nii.gz", b"<!DOCTYPE html><title>404</title>"), UNREAD),
     Kind(
         "a Git LFS pointer", bytes_of("x.nii.gz", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), UNREAD
