@@ -211,15 +211,16 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[s
     Raises:
         SystemExit: with code 1 where cases failed.
     """
-    for part in parts:
-        report.absorb(Path(part))
-    done = report.finish(run_info)
+    with full_disk_exits():
+        for part in parts:
+            report.absorb(Path(part))
+        done = report.finish(run_info)
     counts = ", ".join(f"{number} {status}" for status, number in done["cases"].items())
     print(f"{counts}; report: {Path(done['report']) / 'index.html'}")
     if done["left_out"]:
         print(done["left_out"], file=sys.stderr)
-    for name in done["unwritten"]:
-        print(f"error: {done['report']}: found that {name} can't be written; the tables are whole", file=sys.stderr)
+    if names := ", ".join(done["unwritten"]):
+        print(f"error: {done['report']}: found that {names} can't be written; the tables are whole", file=sys.stderr)
     if report.exit_code or done["unwritten"]:
         raise SystemExit(1)
 
