@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -21,7 +22,11 @@ from pranet_monai.inferers.resampling import Resampling
 from pranet_monai.inferers.windows import Windows
 from pranet_monai.transforms.slicing import SliceStack, neighbours
 
-__all__ = ["SliceVolumeInferer"]
+__all__ = ["SliceVolumeInferer", "Watcher"]
+
+Watcher = Callable[[SliceStack, range, "tuple[Tensor, ...]"], None]
+"""Sees, of each batch of slices, the stack, the slices' numbers, and maps ``(N, K, h, w)`` on the network's pixels: the
+final logits first. May be told of the same slices again, after GPU memory has run out."""
 
 _MAX_CLASSES = 256  # labels are uint8
 _CPU_BATCH, _GPU_BATCH = 2, 16
@@ -116,7 +121,18 @@ class SliceVolumeInferer(Inferer):
         self.sw_device = sw_device
         self.device = device
         self.progress = progress
+        self.watcher: Watcher | None = None
         self._check_arguments()
+
+    def watched_by(self, watcher: Watcher) -> SliceVolumeInferer:
+        """The same inferer, whose logits somebody sees before they become labels; the labels are the same.
+
+        Args:
+            watcher: see there. A network that returns several maps shows it all of them; labels are made of the first.
+        """
+        watched = copy.copy(self)
+        watched.watcher = watcher
+        return watched
 
     def _check_arguments(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -157,13 +173,15 @@ class SliceVolumeInferer(Inferer):
         divisor = self.divisor or _stated(network, "divisor") or 1
         device = torch.device(self.sw_device or inputs.device)
         batch_size = self.sw_batch_size or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
-        predict = partial(self._mirrored_logits, network=partial(network, *args, **kwargs))
+        predict = partial(self._mirrored_maps, network=partial(network, *args, **kwargs))
         with RetreatingBatches(network, device, batch_size) as batches, self._bar(len(stack)) as bar:
 
             def segment(numbers: range) -> Tensor:
                 planes = self.resampling.forth(stack.cut(numbers).to(batches.device, torch.float32), size)
-                logits = self.windows(planes, predict, divisor, batches.size)
-                return self.resampling.back(logits, stack.size, self.decide)
+                maps = self.windows(planes, predict, divisor, batches.size)
+                if self.watcher is not None:
+                    self.watcher(stack, numbers, maps)
+                return self.resampling.back(maps[0], stack.size, self.decide)
 
             result = stack
             for numbers, planes in batches.run(len(stack), segment):
@@ -196,22 +214,29 @@ class SliceVolumeInferer(Inferer):
             raise BadCaseError(f"{inputs.shape[1]} input channels are no whole number of frames of {channels} channels")
         return channels
 
-    def _mirrored_logits(self, planes: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
-        logits = self._logits(planes, network)
+    def _mirrored_maps(self, planes: Tensor, network: Callable[[Tensor], Any]) -> tuple[Tensor, ...]:
+        maps = self._maps(planes, network)
+        if not self.tta:
+            return maps
+        sums = maps
         for axes in self.tta:
             dims = [axis - 2 for axis in axes]
-            logits = logits + self._logits(planes.flip(dims), network).flip(dims)
-        return logits / (1 + len(self.tta)) if self.tta else logits
+            mirrored = self._maps(planes.flip(dims), network)
+            sums = tuple(one + other.flip(dims) for one, other in zip(sums, mirrored))
+        means = tuple(one / (1 + len(self.tta)) for one in sums)
+        return means if self.watcher is None else (*means, maps[0])  # the plain pass is a second opinion, too
 
-    def _logits(self, planes: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
+    def _maps(self, planes: Tensor, network: Callable[[Tensor], Any]) -> tuple[Tensor, ...]:
         with self._autocast(planes.device):
-            logits = network(planes)
-        if not isinstance(logits, Tensor):
-            raise UsageError(f"the network returned {type(logits).__name__}, not one tensor: call network.eval() first")
-        if logits.ndim != 4 or logits.shape[0] != planes.shape[0] or logits.shape[2:] != planes.shape[2:]:
-            shapes = f"{tuple(planes.shape)} → {tuple(logits.shape)}"
-            raise UsageError(f"the network must return logits (N, K, h, w) at its input's size, got {shapes}")
-        return logits.float()
+            answer = network(planes)
+        maps = (answer,) if isinstance(answer, Tensor) else answer if self.watcher is not None else ()
+        if not maps or not all(isinstance(one, Tensor) for one in maps):
+            raise UsageError(f"the network returned {type(answer).__name__}, not one tensor: call network.eval() first")
+        for one in maps:
+            if one.ndim != 4 or one.shape[0] != planes.shape[0] or one.shape[2:] != planes.shape[2:]:
+                shapes = f"{tuple(planes.shape)} → {tuple(one.shape)}"
+                raise UsageError(f"the network must return logits (N, K, h, w) at its input's size, got {shapes}")
+        return tuple(one.float() for one in maps)
 
     def decide(self, logits: Tensor) -> Tensor:
         """Logits ``(N, K, ...)`` → what ``output`` asks for, ``(N, K', ...)``.

@@ -48,13 +48,13 @@ class Windows:
             raise UsageError(f"mode={self.mode!r} is unknown: use one of {', '.join(map(repr, _MODES))}")
 
     def __call__(
-        self, planes: Tensor, predict: Callable[[Tensor], Tensor], divisor: int = 1, batch_size: int = 1
-    ) -> Tensor:
-        """Logits ``(N, K, h, w)`` of slices ``(N, C, h, w)``.
+        self, planes: Tensor, predict: Callable[[Tensor], tuple[Tensor, ...]], divisor: int = 1, batch_size: int = 1
+    ) -> tuple[Tensor, ...]:
+        """Logits ``(N, K, h, w)`` of slices ``(N, C, h, w)``, and whatever maps come with them.
 
         Args:
             planes: the slices.
-            predict: images ``(n, C, h', w')`` → logits ``(n, K, h', w')``; h' and w' are multiples of ``divisor`` for
+            predict: images ``(n, C, h', w')`` → maps ``(n, K, h', w')``; h' and w' are multiples of ``divisor`` for
                 whole slices.
             divisor: see there.
             batch_size: windows per call of ``predict``; whole slices all go in one.
@@ -62,12 +62,13 @@ class Windows:
         sides = planes.shape[-2:]
         if self.roi_size is None or all(side <= most for side, most in zip(sides, self.roi_size)):
             padded, inner = self._padded(planes, [-(-side // divisor) * divisor for side in sides])
-            return predict(padded)[inner]
+            return tuple(maps[inner] for maps in predict(padded))
         padded, inner = self._padded(planes, [max(pair) for pair in zip(sides, self.roi_size)])
-        logits = sliding_window_inference(
+        every = sliding_window_inference(
             padded, self.roi_size, batch_size, predict, overlap=self.overlap, mode=self.mode
         )
-        return cast(Tensor, logits)[inner]  # it mirrors what predict returns
+        every = (every,) if isinstance(every, Tensor) else cast(tuple[Tensor, ...], every)  # it unpacks a single one
+        return tuple(maps[inner] for maps in every)
 
     def _padded(self, planes: Tensor, sides: Sequence[int]) -> tuple[Tensor, tuple[Any, ...]]:
         """``planes`` filled up to ``sides``, and the index of what they are of it."""

@@ -6,10 +6,21 @@ from pranet_monai.networks.nets.dsra_flexible_unet import DSRAFlexibleUNet
 from pranet_monai.networks.nets.emcad import EMCADNet
 from pranet_monai.networks.nets.merit import MERIT
 from pranet_monai.networks.nets.mist import MIST
+from pranet_monai.networks.nets.opinions import WithOpinions
 from pranet_monai.networks.nets.pranet import PraNetV1, PraNetV2
 from pranet_monai.networks.table import ComponentTable
 
-__all__ = ["MERIT", "MIST", "NETWORKS", "DSRAFlexibleUNet", "EMCADNet", "PraNetV1", "PraNetV2", "StageLogits"]
+__all__ = [
+    "MERIT",
+    "MIST",
+    "NETWORKS",
+    "DSRAFlexibleUNet",
+    "EMCADNet",
+    "PraNetV1",
+    "PraNetV2",
+    "StageLogits",
+    "WithOpinions",
+]
 
 NETWORKS = ComponentTable("networks", "segmentation networks by name")
 NETWORKS.add("PraNetV1", "PraNet (MICCAI 2020): reverse attention", PraNetV1)

@@ -99,10 +99,34 @@ class SegmentationNet(nn.Module):
         """
         if self.training:
             return self.forward_stages(x)
-        return self._final_logits(x)
-
-    def _final_logits(self, x: Tensor) -> Tensor:
         foregrounds, backgrounds = self._checked_maps(x)
+        return self._final_logits(foregrounds, backgrounds, x)
+
+    def forward_opinions(self, x: Tensor) -> List[Tensor]:
+        """Final logits, and what parts of the network say by themselves: where they differ, it may be wrong.
+
+        Args:
+            x: image ``(B, in_channels, H, W)``.
+
+        Returns:
+            Logits ``(B, out_channels, H, W)`` each: the final ones, those of a single stage (the finest, or where the
+            rule takes that one alone, the next coarser), and where there are background maps those of "not background",
+            summed over the stages.
+
+        Raises:
+            ValueError: see :meth:`check_input`.
+        """
+        foregrounds, backgrounds = self._checked_maps(x)
+        single = foregrounds[-2] if self.rule == "finest" and len(foregrounds) > 1 else foregrounds[-1]
+        opinions = [self._final_logits(foregrounds, backgrounds, x), resize(single, x)]
+        if len(backgrounds) > 0:
+            rest = backgrounds[-1]
+            for background in backgrounds[:-1]:
+                rest = rest + resize(background, rest)
+            opinions.append(resize(-rest, x))
+        return opinions
+
+    def _final_logits(self, foregrounds: List[Tensor], backgrounds: List[Tensor], x: Tensor) -> Tensor:
         if self.rule == "finest":
             return resize(foregrounds[-1], x)
         logits = torch.zeros_like(x[:, :1])
