@@ -40,7 +40,11 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"data.labels"},
     "planning": {"data", "data.labels", "forms", "geometry", "storage"},
     "reports": {"data.labels", "forms", "geometry", "metrics", "storage"},
-    "engines": {"data", "data.labels", "forms", "inferers", "losses", "metrics", "reports", "storage", "transforms"},
+    "quality": {"data.labels", "inferers", "storage", "transforms"},
+    "engines": {
+        *("data", "data.labels", "forms", "inferers", "losses", "metrics", "quality", "reports", "storage"),
+        "transforms",
+    },
 }
 ALLOWED["bundle_store"] = {"storage"}
 ALLOWED["apps"] = set(ALLOWED)

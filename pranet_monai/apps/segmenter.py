@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,15 @@ from pranet_monai.bundle_store import find_bundle
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.engines.case_dataset import CASE
-from pranet_monai.engines.case_runner import CaseRunner
+from pranet_monai.engines.case_runner import EVIDENCE, CaseRunner
 from pranet_monai.errors import UsageError, unwrapped
 from pranet_monai.forms import FORMS, form_of
 from pranet_monai.forms.grid import original_affine
 from pranet_monai.forms.memory import image_in_memory, volume_in_memory
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.volume_form import mask_on_file_grid
+from pranet_monai.quality import Evidence, Judgement, QualityJudge
+from pranet_monai.reports.kinds import create_kind
 from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.transforms.load import LoadCased
 
@@ -47,12 +49,17 @@ class Segmentation:
         label_map: the classes.
         kind: "volume" or "image".
         made_by: hashes of the input and the weights, which a saved mask holds.
+        evidence: what the mask's quality can be told from, where it was gathered.
+        judgements: for each frame the Dice to be expected of each organ, and whether to look at the mask first; empty
+            where the bundle has no calibration of its weights.
     """
 
     tensor: MetaTensor
     label_map: LabelMap
     kind: str
     made_by: Provenance
+    evidence: Evidence | None = None
+    judgements: tuple[Judgement, ...] = ()
 
     @property
     def mask(self) -> np.ndarray:
@@ -103,6 +110,9 @@ class Segmenter:
     Attributes:
         labels: class number → name, without the background.
         kind: of what it segments, "volume" or "image".
+        label_map: the classes.
+        data_set: whose layouts of files it knows; None for none.
+        mirrored: whether it averages over mirrored passes.
     """
 
     def __init__(
@@ -131,13 +141,16 @@ class Segmenter:
         self.label_map: LabelMap = get("label_map")
         self.labels = self.label_map.foreground
         self.kind: str = get("cases#kind")
-        self._data_set: str | None = get("cases#data_set")
+        self.data_set: str | None = get("cases#data_set")
         get("checkpointloader")()
         self._weights_sha256 = file_sha256(get("checkpointloader#load_path"))
         self._preprocessing: Compose = get("preprocessing")
         # as MONAI Label does: whoever called gets the mask, and saves it or doesn't
         steps = [step for step in get("postprocessing").transforms if not isinstance(step, SaveImaged)]
-        self._runner = CaseRunner(get("network"), None, get("inferer"), Compose(steps), get("device"))
+        self._quality: QualityJudge | None = get("quality") if "quality" in config else None
+        parts = get("network"), None, get("inferer"), Compose(steps), get("device")
+        self.mirrored = bool(getattr(get("inferer"), "tta", False))
+        self._runner = CaseRunner(*parts, self._quality)
 
     def __call__(
         self, source: str | Path | np.ndarray | torch.Tensor, affine: np.ndarray | torch.Tensor | None = None
@@ -166,11 +179,22 @@ class Segmenter:
                 item = self._in_memory(source, affine)
                 fingerprint = sha256(item[CommonKeys.IMAGE].numpy(force=True).tobytes()).hexdigest()
                 loaded = self._preprocessing(item, start=1)  # the first step is the loader
-            tensor = self._runner.segment(loaded)[CommonKeys.PRED]
-        return Segmentation(tensor, self.label_map, self.kind, Provenance(fingerprint, self._weights_sha256))
+            done = self._runner.segment(loaded)
+        made_by, evidence = Provenance(fingerprint, self._weights_sha256), done.get(EVIDENCE)
+        result = Segmentation(done[CommonKeys.PRED], self.label_map, self.kind, made_by, evidence)
+        return replace(result, judgements=self._judgements(result))
+
+    def _judgements(self, result: Segmentation) -> tuple[Judgement, ...]:
+        if self._quality is None or not self._quality.is_on or result.evidence is None:
+            return ()
+        masks = result.tensor.numpy(force=True)
+        rows = [create_kind(self.kind).measure(mask, None, result.affine, self.label_map) for mask in masks]
+        return tuple(
+            self._quality.judge(result.evidence, frame, organs, masks[frame].size) for frame, organs in enumerate(rows)
+        )
 
     def _item(self, path: str | Path) -> dict[str, Any]:
-        cases = find_cases(path, kind=self.kind, data_set=self._data_set)  # type: ignore[arg-type]
+        cases = find_cases(path, kind=self.kind, data_set=self.data_set)  # type: ignore[arg-type]
         if len(cases) != 1 or "error" in cases[0]:
             raise UsageError(
                 f"{path}: found {len(cases)} cases; allowed: one; fix: name a file, or use pranet-monai segment"

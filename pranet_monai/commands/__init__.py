@@ -14,6 +14,7 @@ COMMANDS = (
     "compare",
     "info",
     "install",
+    "calibrate",
     "check-data",
     "phantom",
     "pack",

@@ -12,6 +12,7 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
 
 from pranet_monai.engines.case_runner import CaseRunner
+from pranet_monai.quality import QualityJudge
 from pranet_monai.reports.case_result import CaseMeasurer
 
 __all__ = ["CaseEvaluator", "CaseEvents"]
@@ -45,6 +46,7 @@ class CaseEvaluator(SupervisedEvaluator):
         postprocessing: the transforms that make labels, turn them back, save and so on.
         val_handlers: see ``engines.handlers``.
         measurer: measures and draws the cases, that of the report; None leaves that out.
+        quality: says how good the masks probably are; None leaves that out.
 
     Attributes:
         failures: case → reason.
@@ -59,6 +61,7 @@ class CaseEvaluator(SupervisedEvaluator):
         postprocessing: Callable | None = None,
         val_handlers: Sequence | None = None,
         measurer: CaseMeasurer | None = None,
+        quality: QualityJudge | None = None,
     ) -> None:
         super().__init__(
             device=torch.device(device),
@@ -68,7 +71,7 @@ class CaseEvaluator(SupervisedEvaluator):
             val_handlers=val_handlers,
             event_names=[CaseEvents],
         )
-        self.runner = CaseRunner(network, measurer, inferer, postprocessing, device)
+        self.runner = CaseRunner(network, measurer, inferer, postprocessing, device, quality)
         self.failures: dict[str, str] = {}
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,12 +29,17 @@ from pranet_monai.errors import BadCaseError, full_disk_in, reason_of
 from pranet_monai.forms import form_of
 from pranet_monai.forms.grid import FRAMES, original_affine
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error
+from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.quality import Evidence, QualityJudge, segment_with_evidence
 from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
-from pranet_monai.transforms.save import PROBABILITIES
+from pranet_monai.transforms.save import PROBABILITIES, QUALITY_MAP
 
-__all__ = ["CaseRunner"]
+__all__ = ["EVIDENCE", "CaseRunner"]
 
 _log = logging.getLogger(__name__)
+
+EVIDENCE = "evidence"
+"""The key of what a mask's quality is judged by."""
 
 
 class CaseRunner:
@@ -46,6 +51,7 @@ class CaseRunner:
         inferer: default: the network on the whole input.
         postprocessing: the transforms that make labels, turn them back, save and so on.
         device: where the network runs.
+        quality: says how good the masks probably are; None leaves that out.
     """
 
     def __init__(
@@ -55,12 +61,14 @@ class CaseRunner:
         inferer: Inferer | None = None,
         postprocessing: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         device: torch.device | str = "cpu",
+        quality: QualityJudge | None = None,
     ) -> None:
         self.network = network
         self.measurer = measurer
         self.inferer = SimpleInferer() if inferer is None else inferer
         self.postprocessing = postprocessing
         self.device = torch.device(device)
+        self.quality = quality if quality is not None and quality.gathers else None
 
     def run(self, item: Mapping[str, Any]) -> CaseResult:
         """Does one case.
@@ -92,19 +100,30 @@ class CaseRunner:
     def segment(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """The network's answer on one preprocessed case, through the postprocessing, under ``pred``.
 
+        Where its quality is judged, what that is done by is under ``evidence``.
+
         Args:
             item: with ``image`` (C, H, W, D) or (C, H, W).
         """
         image = item[CommonKeys.IMAGE].to(self.device)
         with eval_mode(self.network):
-            prediction = self.inferer(image[None], self.network)[0]
-        done: Mapping[str, Any] = {**item, CommonKeys.IMAGE: image, CommonKeys.PRED: prediction}
+            answer = self._answer(image[None])
+        done: Mapping[str, Any] = {**item, CommonKeys.IMAGE: image, **answer}
         return dict(done if self.postprocessing is None else self.postprocessing(done))
+
+    def _answer(self, image: torch.Tensor) -> dict[str, Any]:
+        if self.quality is None:
+            return {CommonKeys.PRED: self.inferer(image, self.network)[0]}
+        answer, evidence, sureness = segment_with_evidence(
+            cast(SliceVolumeInferer, self.inferer), image, self.quality.network, self.quality.wants_map
+        )
+        maps = {} if sureness is None else {QUALITY_MAP: sureness[0]}
+        return {CommonKeys.PRED: answer[0], EVIDENCE: evidence, **maps}
 
     def _finished(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
         """A mask of an earlier run in place of the network's answer, where it is all that is measured."""
-        if FINISHED_MASK not in item or self.measurer is None:
-            return None
+        if FINISHED_MASK not in item or self.measurer is None or self.quality is not None:
+            return None  # a mask alone doesn't say how sure the network was
         if self.measurer.kind.takes_probabilities and CommonKeys.LABEL in item:
             return None
         mask = form_of(item[ITEM]).read_mask({**item[ITEM], "label": item[FINISHED_MASK]})
@@ -128,9 +147,12 @@ class CaseRunner:
         remarks = _all_remarks(item[CommonKeys.IMAGE], done[CommonKeys.PRED], bad_reference)
         return CaseResult(item[CASE], "failed" if reason else "ok", reason, rows=rows, remarks=remarks)
 
-    @staticmethod
     def _rows(
-        measurer: CaseMeasurer, item: Mapping[str, Any], done: Mapping[str, Any], references: np.ndarray | None
+        self,
+        measurer: CaseMeasurer,
+        item: Mapping[str, Any],
+        done: Mapping[str, Any],
+        references: np.ndarray | None,
     ) -> list[MeasuredRow]:
         form, prediction = form_of(item[ITEM]), done[CommonKeys.PRED]
         takes_probabilities = measurer.kind.takes_probabilities
@@ -138,12 +160,17 @@ class CaseRunner:
         masks = measured.numpy(force=True) if takes_probabilities else prediction.numpy(force=True).astype(np.uint8)
         affine = original_affine(prediction) if form.kind == "volume" else None
         images = form.as_in_file(item[CommonKeys.IMAGE])
-        return [
+        rows = [
             measurer.measure(
                 name, masks[index], affine, images[index], None if references is None else references[index]
             )
             for index, name in enumerate(measurer.folder.row_names(item[ITEM], prediction))
         ]
+        evidence: Evidence | None = done.get(EVIDENCE)
+        if self.quality is None or not self.quality.is_on or evidence is None:
+            return rows
+        judged = [self.quality.judge(evidence, frame, row.organs, masks[frame].size) for frame, row in enumerate(rows)]
+        return [row.judged(one.expected_dice, one.review) for row, one in zip(rows, judged)]
 
 
 def _all_remarks(*sources: Any) -> list[str]:

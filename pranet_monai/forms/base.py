@@ -214,6 +214,10 @@ class Form(ABC):
         """Writes probabilities as floats on the image's own grid, whole or not at all."""
 
     @abstractmethod
+    def write_quality_map(self, path: Path, sureness: MetaTensor) -> None:
+        """Writes how sure the network is of each voxel, 0 to 1, on the image's own grid, whole or not at all."""
+
+    @abstractmethod
     def is_own_mask(self, path: Path) -> bool:
         """Whether this program has written the file. What can't be read counts as a mask that was cut off."""
 

@@ -85,6 +85,14 @@ class RGBImage(FileForm):
         with written_whole(path) as partial:
             Image.fromarray(probabilities[0].numpy(force=True).astype(np.float32)).save(partial, "TIFF")
 
+    def write_quality_map(self, path: Path, sureness: MetaTensor) -> None:
+        """See the base class: an 8-bit PNG, 255 is 1."""
+        grey = (sureness[0].numpy(force=True) * 255).round().astype(np.uint8)
+        note = PngImagePlugin.PngInfo()
+        note.add_text(*_OWN_MARK)
+        with written_whole(path) as partial:
+            Image.fromarray(grey).save(partial, "PNG", pnginfo=note)
+
     def is_own_mask(self, path: Path) -> bool:
         """See the base class: our masks have a text chunk with this program's name."""
         try:

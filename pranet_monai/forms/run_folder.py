@@ -69,6 +69,10 @@ class RunFolder:
         extension = ".tif" if form.mask_extension == ".png" else form.mask_extension
         return self.root / f"{case}_probabilities{extension}"
 
+    def quality_map(self, case: str, form: Form) -> Path:
+        """How sure the network is of each voxel of a case, where it was asked for."""
+        return self.root / f"{case}_quality{form.mask_extension}"
+
     def preview(self, name: str) -> Path:
         """The picture of a row."""
         return self.report / "previews" / f"{name}.png"

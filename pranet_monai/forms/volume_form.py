@@ -87,6 +87,13 @@ class VolumeForm(Form):
         with written_whole(path) as partial:
             nib.save(image, partial)
 
+    def write_quality_map(self, path: Path, sureness: MetaTensor) -> None:
+        """See the base class: float32 in steps of 0.01, of the image's shape."""
+        image = _nifti(mask_on_file_grid(sureness).astype(np.float32).round(2), sureness)
+        image.header.set_data_dtype(np.float32)
+        with written_whole(path) as partial:
+            nib.save(image, partial)
+
     def is_own_mask(self, path: Path) -> bool:
         """See the base class: our masks have a table of classes in their header."""
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from pranet_monai.reports.measures import Measure, Vocabulary, plain_name
+from pranet_monai.reports.measures import EXPECTED, Measure, Vocabulary, plain_name
 from pranet_monai.storage.tables import Row
 
 __all__ = ["FLAGS", "case_data", "data_script", "embedded_picture", "measures_of"]
@@ -24,6 +24,7 @@ FLAGS = {
     "missed": "an organ missed",
     "false_positive": "a false-positive organ",
     "touches_border": "an organ at the edge of the volume",
+    "review": "to be reviewed",
     "remark": "with a remark",
 }
 """What a case, or an organ of it, can be marked with → how the choice of cases names it."""
@@ -31,9 +32,10 @@ FLAGS = {
 Columns = dict[str, list[Any]]
 
 
-def measures_of(vocabulary: Vocabulary, metrics: Sequence[Row]) -> list[Measure]:
+def measures_of(vocabulary: Vocabulary, metrics: Sequence[Row], cases: Sequence[Row]) -> list[Measure]:
     """What the page can show of an organ. The first that has a better side orders the cases at first, worst first."""
-    return [*(vocabulary.metrics if metrics else ()), vocabulary.size]
+    is_judged = any(row.get("review") is not None for row in cases)
+    return [*(vocabulary.metrics if metrics else ()), *([EXPECTED] if is_judged else []), vocabulary.size]
 
 
 def case_data(
@@ -62,8 +64,8 @@ def case_data(
     for row in metrics:
         scores.setdefault(row["case"], {})[row["organ"]] = row
     of_organ = {organ: [scores[row["case"]].get(organ, {}) for row in rows] for organ in organs}
-    measures, size = measures_of(vocabulary, metrics), vocabulary.size
-    values = {measure.key: _values(measure, rows, of_organ, measure != size) for measure in measures}
+    measures, size = measures_of(vocabulary, metrics, cases), vocabulary.size
+    values = {measure.key: _values(measure, rows, of_organ, measure in vocabulary.metrics) for measure in measures}
     expert = {
         organ: _numbers(size, [row.get(f"reference_{size.key}") for row in found]) for organ, found in of_organ.items()
     }
@@ -152,8 +154,8 @@ def _flags(organ: str, rows: Sequence[Row], scored: Sequence[Row]) -> dict[str, 
 
 
 def _own_flags(rows: Sequence[Row]) -> dict[str, list[int]]:
-    remarked = [index for index, row in enumerate(rows) if row.get("remark")]
-    return {"remark": remarked} if remarked else {}
+    found = {flag: [index for index, row in enumerate(rows) if row.get(flag)] for flag in ("review", "remark")}
+    return {flag: indices for flag, indices in found.items() if indices}
 
 
 def _texts(row: Row) -> dict[str, str]:

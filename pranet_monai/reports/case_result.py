@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,10 @@ from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.reports.kinds import Kind
 from pranet_monai.storage.tables import Row, write_atomically
 
-__all__ = ["CaseMeasurer", "CaseResult", "MeasuredRow"]
+__all__ = ["EXPECTED_DICE", "REVIEW", "CaseMeasurer", "CaseResult", "MeasuredRow"]
+
+EXPECTED_DICE, REVIEW = "expected_dice", "review"
+"""Columns of ``cases.csv`` where masks are judged without a reference: one per organ, one per row."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,18 @@ class MeasuredRow:
         name: of its row in ``cases.csv``.
         organs: a row per organ.
         has_reference: whether they hold metrics.
+        review: whether somebody should look at the mask first; None where nobody knows.
     """
 
     name: str
     organs: list[Row] = field(default_factory=list)
     has_reference: bool = False
+    review: bool | None = None
+
+    def judged(self, expected_dice: Mapping[str, float | None], review: bool) -> MeasuredRow:
+        """The same with what is expected of it without a reference, organ by organ."""
+        organs = [{**row, EXPECTED_DICE: expected_dice[row["organ"]]} for row in self.organs]
+        return replace(self, organs=organs, review=review)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def cases_section(
         script = element("script", src="cases.js")
     shown = element("table", _head(colors), element("tbody"), id="cases", data_shown=EMBEDDED)
     parts = [
-        _controls(data, measures_of(vocabulary, metrics), colors),
+        _controls(data, measures_of(vocabulary, metrics, cases), colors),
         element("div", shown, class_="scroll"),
         _pager(),
         element("noscript", _without_script(data)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pranet_monai.metrics import HIGHER_IS_BETTER
 
-__all__ = ["METRICS", "PAPER_METRICS", "IMAGES", "VOLUME", "VOLUMES", "Measure", "Vocabulary", "plain_name"]
+__all__ = ["EXPECTED", "METRICS", "PAPER_METRICS", "IMAGES", "VOLUME", "VOLUMES", "Measure", "Vocabulary", "plain_name"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ PAPER_METRICS = [
     Measure("paper_hd95_voxels", "HD95 (paper)", "voxels", 1, False),
     Measure("paper_assd_voxels", "ASSD (paper)", "voxels", 2, False),
 ]
+EXPECTED = Measure("expected_dice", "Expected Dice", "", 2, True)
+"""What is expected without a reference; a column of ``cases.csv`` per organ, see the package ``quality``."""
 VOLUME = Measure("volume_ml", "Volume", "ml", 1, None)
 
 

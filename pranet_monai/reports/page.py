@@ -97,6 +97,10 @@ def _head(
         cards.append(
             _card(f"{missed} / {false_positive}", "organs missed / false positive", alarm=missed + false_positive > 0)
         )
+    judged = [row["review"] for row in cases if row.get("review") is not None]
+    if judged:
+        text = "to be reviewed: a low Dice is expected of an organ"
+        cards.append(_card(f"{sum(judged)} of {len(judged)}", text, alarm=any(judged)))
     finished = str(run.get("finished", "")).replace("T", " ").replace("+00:00", " UTC")
     return join(
         element("h1", title),

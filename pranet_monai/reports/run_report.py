@@ -19,7 +19,7 @@ from pranet_monai.forms.left_out import left_out_files, left_out_sentence
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from pranet_monai.reports.cardiac_page import write_patient_pages
-from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
+from pranet_monai.reports.case_result import EXPECTED_DICE, REVIEW, CaseMeasurer, CaseResult, MeasuredRow
 from pranet_monai.reports.kinds import Kind, create_kind
 from pranet_monai.reports.page import write_page
 from pranet_monai.reports.privacy import Privacy
@@ -47,6 +47,7 @@ class RunReport:
         dataset_dir: folder that the names of the cases are relative to; ACDC keeps there which frame is ED and ES.
         resume: keep the rows of an earlier run in the same folder, save those of failed cases.
         report_dir: where the report goes, if not ``<output_dir>/report``.
+        expects_dice: whether masks are judged without a reference, see ``quality``: columns for that.
         given: further files and folders that the user has named. Paths below these, and below `dataset_dir` and
             `output_dir`, are written relative to them, see :class:`~pranet_monai.reports.privacy.Privacy`.
 
@@ -69,6 +70,7 @@ class RunReport:
         resume: bool = False,
         report_dir: str | Path | None = None,
         given: Iterable[str | Path | None] = (),
+        expects_dice: bool = False,
     ) -> None:
         self.kind = kind if isinstance(kind, Kind) else create_kind(kind)
         self.measurer = CaseMeasurer(RunFolder(output_dir, report_dir), label_map, self.kind, window, previews)
@@ -78,6 +80,8 @@ class RunReport:
         self._private = Privacy([dataset_dir, output_dir, *given])
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
+        self._organ_columns = (*((EXPECTED_DICE,) if expects_dice else ()), *self.kind.organ_columns)
+        self._first_columns = [*CASE_COLUMNS, *([REVIEW] if expects_dice else [])]
         self._cases, self._metrics = self._open_tables(resume)
 
     @property
@@ -102,8 +106,9 @@ class RunReport:
         else:
             self._metrics.drop([measured.name])
         row: Row = {"case": measured.name, **self._private(_outcome(result)), "seconds": result.seconds}
+        row[REVIEW] = measured.review
         organs = measured.organs
-        row |= {f"{name}_{organ['organ']}": organ[name] for organ in organs for name in self.kind.organ_columns}
+        row |= {f"{name}_{organ['organ']}": organ.get(name) for organ in organs for name in self._organ_columns}
         self._cases.put(measured.name, [row])
 
     def _add_failure(self, result: CaseResult) -> None:
@@ -198,7 +203,7 @@ class RunReport:
         """Cases and metrics; nothing of an earlier run may stand beside their rows but what they agree with."""
         stale = ["summary.json", "run.json", "index.html", "cases.js", "cardiac.csv", "patients"]
         stale += [] if resume else ["cases.csv", "metrics.csv", "previews"]
-        columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self.kind.organ_columns]
+        columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self._organ_columns]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self.folder == RunFolder(self.paths.root).report:  # another process of one run has a folder of its own
@@ -208,7 +213,7 @@ class RunReport:
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
-            cases = CaseTable(self.paths.cases_table, CASE_COLUMNS + columns)
+            cases = CaseTable(self.paths.cases_table, self._first_columns + columns)
             cases.drop([row["case"] for row in cases.rows if row["status"] == "failed"])
             cases.write()
         except OSError as error:

@@ -22,10 +22,21 @@ from pranet_monai.forms.provenance import Algorithm, Provenance
 from pranet_monai.forms.run_folder import OUTPUT_FORMATS, OutputFormat, RunFolder, wants_dicom
 from pranet_monai.storage.hashing import file_sha256
 
-__all__ = ["PROBABILITIES", "THRESHOLD", "AsLabelsd", "SaveMaskd", "SaveProbabilitiesd"]
+__all__ = [
+    "PROBABILITIES",
+    "QUALITY_MAP",
+    "THRESHOLD",
+    "AsLabelsd",
+    "SaveMaskd",
+    "SaveProbabilitiesd",
+    "SaveQualityMapd",
+]
 
 PROBABILITIES = "probabilities"
 """The key under which :class:`AsLabelsd` keeps what the labels were made from."""
+
+QUALITY_MAP = "quality_map"
+"""The key of a map of how sure the network is of each voxel, 0 to 1, where it was asked for."""
 
 THRESHOLD = 0.5
 """Of one class against the background: a voxel belongs to it from this probability on."""
@@ -163,6 +174,28 @@ class SaveProbabilitiesd(SaveImaged):
         for key in self.key_iterator(d):
             item, form, _ = _origin(d, d[key])
             form.write_probabilities(self.folder.probabilities(item["case"], form), d[key])
+        return d
+
+
+class SaveQualityMapd(SaveImaged):
+    """Writes how sure the network is of each voxel, 0 to 1, as ``<case>_quality``; see :class:`SaveMaskd`.
+
+    Args:
+        keys: keys of the maps (1 or frames, …), turned back to the image's grid.
+        output_dir: of the run.
+        allow_missing_keys: don't fail where a key isn't there.
+    """
+
+    def __init__(self, keys: KeysCollection, output_dir: str | Path, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, output_dir=output_dir, print_log=False, allow_missing_keys=allow_missing_keys)
+        self.folder = RunFolder(output_dir)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Writes the map of every key; the data stays as it is."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            item, form, _ = _origin(d, d[key])
+            form.write_quality_map(self.folder.quality_map(item["case"], form), d[key])
         return d
 
 

@@ -136,11 +136,12 @@
       detail.hidden = !open;
     });
     const status = data.status[index];
-    const badge = has("", "remark", index) ? [make("small", { title: data.texts[index].remark }, "remark")] : [];
+    const badges = has("", "review", index) ? [make("small", { class: "bad" }, "review")] : [];
+    if (has("", "remark", index)) badges.push(make("small", { title: data.texts[index].remark }, "remark"));
     const row = make(
       "tr", { class: "case", "data-case": name, "data-status": status },
       make("td", { class: "text", "data-column": "case" }, opener),
-      make("td", { class: status === "failed" ? "text bad" : "text", "data-column": "status" }, status, ...badge),
+      make("td", { class: status === "failed" ? "text bad" : "text", "data-column": "status" }, status, ...badges),
     );
     if (measure().higher_is_better !== null) row.append(valueCell(index, "mean"));
     row.append(...chosenOrgans().map((organ) => valueCell(index, organ.key)));

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Examples on disk: what a calibration was made from, to be made again or looked at without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pranet_monai.quality.examples import Example
+from pranet_monai.quality.features import MEASURES
+from pranet_monai.storage.tables import read_csv, write_csv
+
+__all__ = ["ExampleTable"]
+
+_COLUMNS = ["weights", "patient", "case", "degradation", "strength", "organ", "dice", "size"]
+_HASH_DIGITS = 12  # of the weights' SHA-256 in each row
+_DIGITS = 5
+_NUMBERS = ("strength", "dice", "size")
+
+
+class ExampleTable:
+    """Examples by case, kept in a file that grows with each case.
+
+    Args:
+        path: of the CSV file; None keeps them in memory.
+        weights_sha256: of the weights that make them; examples of others are dropped.
+    """
+
+    def __init__(self, path: Path | None, weights_sha256: str) -> None:
+        self.path = path
+        self.weights_sha256 = weights_sha256
+        self._mark = f"sha256:{weights_sha256[:_HASH_DIGITS]}"
+        rows = [] if path is None else read_csv(path)
+        self._rows = [row for row in rows if row["weights"] == self._mark]
+
+    def __contains__(self, case: str) -> bool:
+        return any(row["case"] == case for row in self._rows)
+
+    def put(self, case: str, examples: Sequence[Example]) -> None:
+        """Adds a case, in the file too."""
+        self._rows = [row for row in self._rows if row["case"] != case] + [self._row(one) for one in examples]
+        if self.path is not None:
+            write_csv(self.path, self._rows, [*_COLUMNS, *MEASURES])
+
+    @property
+    def examples(self) -> list[Example]:
+        """All of them."""
+        return [_example(row) for row in self._rows]
+
+    def _row(self, one: Example) -> dict[str, Any]:
+        values = {name: getattr(one, name) for name in _COLUMNS[1:]}
+        row = {"weights": self._mark, **values, **one.measures}
+        return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _example(row: dict[str, Any]) -> Example:
+    measures = {name: float("nan") if row[name] is None else float(row[name]) for name in MEASURES}
+    values: dict[str, Any] = {name: float(row[name]) if name in _NUMBERS else str(row[name]) for name in _COLUMNS[1:]}
+    return Example(measures=measures, **values)

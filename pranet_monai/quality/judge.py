@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of a run that says how good its masks probably are, where the bundle has a calibration of its weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai.inferers import Inferer
+from torch import nn
+
+from pranet_monai.data.labels import LabelMap, get_label_map
+from pranet_monai.errors import UsageError
+from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.quality.calibration import Calibration, read_calibration
+from pranet_monai.quality.evidence import Evidence
+from pranet_monai.storage.hashing import file_sha256
+
+__all__ = ["Judgement", "QualityJudge", "organ_size"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """On one mask.
+
+    Attributes:
+        expected_dice: per organ; None where nothing can be said.
+        review: whether somebody should look at the mask first.
+    """
+
+    expected_dice: Mapping[str, float | None]
+    review: bool
+
+
+class QualityJudge:
+    """Judges masks without a reference, from the pass that makes them.
+
+    Args:
+        network: gives opinions beside its logits, see ``networks.nets.WithOpinions``.
+        label_map: the organs, or the map's name.
+        calibration: its file; where there is none, nothing is judged.
+        weights: file of the network's weights; a calibration of others isn't used.
+        inferer: that the calibration must fit.
+        wants_map: also make a map of how sure the network is of each voxel; that needs no calibration.
+        gathers: gather the evidence without a calibration, too, to make one.
+
+    Attributes:
+        network: as given.
+        wants_map: likewise.
+        gathers: whether passes are to be watched, for whatever reason.
+        calibration: None where nothing is judged.
+        status: "on", or in a line why not.
+
+    Raises:
+        UsageError: the calibration can't be read, or a map is wanted of an inferer that can't be watched.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        label_map: LabelMap | str,
+        calibration: str | Path,
+        weights: str | Path,
+        inferer: Inferer,
+        wants_map: bool = False,
+        gathers: bool = False,
+    ) -> None:
+        self.network = network
+        self.wants_map = wants_map
+        self.label_map = get_label_map(label_map)
+        self.calibration, self.status = self._usable(Path(calibration).expanduser(), Path(weights), inferer)
+        self.gathers = gathers or wants_map or self.is_on
+        if self.calibration is None and not gathers and Path(calibration).expanduser().is_file():
+            _log.warning("quality %s", self.status)
+        if self.gathers and not isinstance(inferer, SliceVolumeInferer):
+            raise UsageError(
+                f"quality: found the inferer {type(inferer).__name__}; allowed for maps and calibrations: "
+                "SliceVolumeInferer"
+            )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether masks are judged."""
+        return self.calibration is not None
+
+    def _usable(self, path: Path, weights: Path, inferer: Inferer) -> tuple[Calibration | None, str]:
+        if not path.is_file():
+            return None, "off: the bundle has no calibration (pranet-monai calibrate makes one)"
+        found = read_calibration(path)
+        here = file_sha256(weights) if weights.is_file() else "missing"
+        fix = "so no Dice is expected of the masks; fix: pranet-monai calibrate BUNDLE DATA"
+        if found.weights_sha256 != here:
+            return None, f"off: {path} belongs to weights {found.weights_sha256[:12]}…, these are {here[:12]}…, {fix}"
+        if set(found.sizes) != set(self.label_map.organs):
+            organs = ", ".join(found.sizes)
+            return None, f"off: {path} belongs to other organs ({organs}), {fix}"
+        if not isinstance(inferer, SliceVolumeInferer):
+            return None, f"off: {path} belongs to a SliceVolumeInferer, found {type(inferer).__name__}"
+        if bool(inferer.tta) != found.mirrored:
+            made = "with" if found.mirrored else "without"
+            return None, f"off: {path} was made {made} mirrored passes (tta), this run is not"
+        return found, "on"
+
+    def judge(self, evidence: Evidence, frame: int, rows: Sequence[Mapping[str, Any]], voxels: int) -> Judgement:
+        """Says what is expected of a mask.
+
+        Args:
+            evidence: of the pass.
+            frame: of a cine.
+            rows: of the organs as they were measured.
+            voxels: of the whole mask.
+        """
+        if self.calibration is None:
+            raise ValueError(f"nothing is judged: {self.status}")
+        counts = {row["organ"]: int(row.get("voxels", row.get("pixels", 0))) for row in rows}
+        measures = evidence.measures(frame, self.label_map.organs, counts)
+        expected = {
+            row["organ"]: self.calibration.expected_dice(row["organ"], measures[row["organ"]], organ_size(row, voxels))
+            for row in rows
+        }
+        known = [dice for dice in expected.values() if dice is not None]
+        return Judgement(expected, bool(known) and min(known) < self.calibration.review_below)
+
+
+def organ_size(row: Mapping[str, Any], voxels: int) -> float:
+    """Of an organ's row: ml, or of an image the share of its pixels."""
+    return float(row["volume_ml"]) if "volume_ml" in row else float(row["pixels"]) / voxels

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Better measures never lower the Dice that is expected, and what is learnt holds for patients left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pranet_monai.errors import UsageError
+from pranet_monai.quality.calibration import OrganSize, plausibility
+from pranet_monai.quality.examples import (
+    auroc,
+    calibrated,
+    fit,
+    left_out,
+    review_limit,
+    scores,
+    usable_measures,
+)
+
+from .samples import ORGANS, SIZES, some_examples
+
+share = st.floats(0, 1)
+MODEL = fit(some_examples(), ["soft_dice", "certainty"])
+
+
+@given(low=share, high=share, other=share)
+def test_a_better_measure_never_lowers_the_expectation(low: float, high: float, other: float) -> None:
+    low, high = sorted((low, high))
+    for organ in ORGANS:
+        worse = MODEL.expected_dice(organ, {"soft_dice": low, "certainty": other})
+        better = MODEL.expected_dice(organ, {"soft_dice": high, "certainty": other})
+        assert 0 <= worse <= better <= 1
+    assert MODEL.expected_dice(organ, {"soft_dice": float("nan"), "certainty": other}) <= better
+
+
+def test_the_measure_that_tells_gets_the_weight() -> None:
+    examples = some_examples(30)
+    assert usable_measures(examples) == ["soft_dice", "certainty"], "mirrored is NaN throughout"
+    model = fit(examples, usable_measures(examples))
+    assert model.weights["soft_dice"] > 5 * model.weights["certainty"]
+    expected = left_out(examples, ["soft_dice", "certainty"])
+    found = scores([one.dice for one in examples], expected)
+    assert found["mae"] < 0.03 and found["auroc"] > 0.98 and found["spearman"] > 0.97
+
+
+def test_a_patient_left_out_is_not_seen() -> None:
+    """Whatever the Dice of a patient's masks, what is expected of them stays the same."""
+    examples = some_examples()
+    twisted = [replace(one, dice=1 - one.dice) if one.patient == "p2" else one for one in examples]
+    own = np.array([one.patient == "p2" for one in examples])
+    names = ["soft_dice", "certainty"]
+    np.testing.assert_array_equal(left_out(examples, names)[own], left_out(twisted, names)[own])
+    assert (left_out(examples, names)[~own] != left_out(twisted, names)[~own]).any()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=12))
+def test_auroc_is_the_share_of_pairs_in_order(pairs: list[tuple[bool, int]]) -> None:
+    bad, good = [v for is_bad, v in pairs if is_bad], [v for is_bad, v in pairs if not is_bad]
+    found = auroc([is_bad for is_bad, _ in pairs], [v for _, v in pairs])
+    if not bad or not good:
+        assert np.isnan(found)
+    else:
+        won = [1.0 if b < g else 0.5 if b == g else 0.0 for b in bad for g in good]
+        assert found == pytest.approx(np.mean(won))
+
+
+def test_review_finds_nine_of_ten_bad_ones() -> None:
+    dice, expected = [0.5] * 10 + [0.9] * 10, [*np.linspace(0.5, 0.95, 10), *[0.93] * 10]
+    limit = review_limit(dice, expected)
+    assert sum(value < limit for value in expected[:10]) == 9
+    assert review_limit([0.9], [0.95]) == 0.8
+
+
+def test_calibration_states_what_it_was_made_of() -> None:
+    examples = some_examples()
+    found = calibrated(examples, SIZES, "abc", False, {"split": "some"})
+    assert found.made_of == {"split": "some", "patients": 6, "cases": 6, "examples": 72}
+    assert found.validation["unchanged"]["n"] == 18 and found.validation["all"]["n"] == 72
+    assert 0 <= found.validation["all"]["false_alarms"] < 0.5 < found.validation["all"]["found"] <= 1
+    with pytest.raises(UsageError, match="found 2 patients; allowed: 3 or more"):
+        calibrated(some_examples(2), SIZES, "abc", False, {})
+
+
+def test_an_organ_that_is_not_there() -> None:
+    """Expected Dice is 0 where every reference held the organ, and unknown where it may be missing."""
+    found = calibrated(some_examples(), SIZES, "abc", False, {})
+    measures = {"soft_dice": 0.9, "certainty": 0.9}
+    assert found.expected_dice("myocardium", measures, 0.0) == 0
+    assert found.expected_dice("myocardium", measures, 50.0) > 0.5  # type: ignore[operator]
+    rare = replace(found, sizes={"myocardium": OrganSize(4.0, 0.5, False)})
+    assert rare.expected_dice("myocardium", measures, 0.0) is None
+
+
+def test_unusual_sizes_are_less_plausible() -> None:
+    usual = OrganSize(np.log(100), 0.2, True)
+    assert plausibility(100, usual) == plausibility(100 * np.exp(0.19), usual) == 1
+    assert plausibility(100 * np.exp(0.5), usual) == pytest.approx(0.5)
+    assert plausibility(10, usual) < plausibility(50, usual) < 0.5 and plausibility(0, usual) == 0
