@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tells a bad mask from a good one without a reference: each measure alone and all together, bundle by bundle.
+
+Reads the examples that ``pranet-monai calibrate BUNDLE DATA --examples benchmarks/quality/BUNDLE.csv`` leaves, and
+writes the tables of ``docs/quality.md``. No network runs; every number is of patients that were left out::
+
+    python benchmarks/quality.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pranet_monai.quality.example_table import ExampleTable
+from pranet_monai.quality.examples import UNCHANGED, Example, calibrated, left_out, scores, usable_measures
+from pranet_monai.quality.features import MEASURES
+from pranet_monai.storage.tables import read_csv, write_atomically
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "benchmarks" / "quality"
+PAGE = ROOT / "docs" / "quality.md"
+BEGIN, END = "<!-- quality -->", "<!-- end of quality -->"
+HEAD = (
+    "| measure | AUROC, as they are | AUROC, all | mean error, as they are | mean error, all | Spearman, all |\n"
+    "|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    """Writes the tables."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    tables = "\n\n".join(table_of(path) for path in sorted(EXAMPLES.glob("*.csv")))
+    write_atomically(PAGE, f"{before}{BEGIN}\n{tables}\n{END}{after}")
+    print(tables)
+
+
+def table_of(path: Path) -> str:
+    """One bundle's, as Markdown."""
+    weights = str(read_csv(path)[0]["weights"]).partition(":")[2]
+    examples = ExampleTable(path, weights).examples
+    organs = sorted({one.organ for one in examples})
+    made = calibrated(examples, {}, weights, False, {})
+    found = made.validation
+    counts = (
+        f"**{path.stem}** (weights {weights}…): {made.made_of['patients']} patients, {made.made_of['cases']} cases, "
+        f"{len(organs)} organs; as they are {found['unchanged']['n']} organs, {found['unchanged']['bad']} with Dice "
+        f"below 0.8; with worse copies {found['all']['n']}, {found['all']['bad']} of them bad. "
+    )
+    alarms = " and ".join(
+        f"{text(found[part]['found'])} of the bad with {text(found[part]['false_alarms'])} of the good ({title})"
+        for part, title in (("unchanged", "as they are"), ("all", "all"))
+    )
+    review = f"`review` below {made.review_below:.2f} finds {alarms}."
+    return "\n".join([counts + review, "", HEAD, *lines(examples)])
+
+
+def lines(examples: Sequence[Example]) -> Iterator[str]:
+    """A line for each measure alone, one for those that are combined, one for all of them."""
+    every_measure, combined = usable_measures(examples, list(MEASURES)), usable_measures(examples)
+    together = {f"**combined: {', '.join(combined)}**": combined, "all of these together": every_measure}
+    unchanged = np.array([one.degradation == UNCHANGED for one in examples])
+    truth = np.array([one.dice for one in examples])
+    for title, chosen in [*((f"`{name}`: {MEASURES[name]}", [name]) for name in every_measure), *together.items()]:
+        expected = left_out(examples, chosen)
+        plain, every = scores(truth[unchanged], expected[unchanged]), scores(truth, expected)
+        cells = [plain["auroc"], every["auroc"], plain["mae"], every["mae"], every["spearman"]]
+        yield f"| {title} | {' | '.join(text(value) for value in cells)} |"
+
+
+def text(value: float) -> str:
+    """A number, or a dash where there is none."""
+    return f"{value:.3f}" if value == value else "–"
+
+
+if __name__ == "__main__":
+    main()
