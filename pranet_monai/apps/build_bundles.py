@@ -191,7 +191,8 @@ def _derived(folder: Path, own: Mapping[str, Any], source: Path) -> dict[str, An
     labels, beside = _classes(own, source), own.get("adjacent_slices", 0)
     channels = [f"{_count(n)} below" for n in range(beside, 0, -1)]
     channels += ["the slice", *(f"{_count(n)} above" for n in range(1, beside + 1))]
-    return {
+    views = {"views": "@axis", "inferer": "${multi_view_inferer}"} if isinstance(own.get("axis"), list) else {}
+    return views | {
         "bundle": folder.name,
         "bundle_format": FORMAT,
         "label_map_def": f"${{{'stated' if 'classes' in own else 'named'}_label_map}}",

@@ -93,8 +93,8 @@ def new_bundle(
     target = Path(output or user_folder()).expanduser().resolve() / f"{short_name}{ENDING}"
     if target.exists():
         raise UsageError(f"{target}: found a bundle there already; fix: another name, or take that folder away")
-    found = survey(data, kind, quiet)
-    said = read_description(found.folder)
+    said = read_description(Path(data).expanduser())
+    found = survey(data, kind, quiet, channels=len(said.modalities))
     patients = group_patients(found, patient)
     machine, remark = _machine()
     facts = {
@@ -187,8 +187,9 @@ def _timed(
 
 def _slices(case: CaseFacts, facts: Mapping[str, Entry]) -> int:
     axis = facts["axis"].value if "axis" in facts else "axial"
-    number = ANATOMICAL_AXES.get(axis, case.stack_axis if case.stack_axis is not None else 2)
-    return case.size[number]
+    if isinstance(axis, list):
+        return sum(case.size[ANATOMICAL_AXES[plane]] for plane in axis)
+    return case.size[ANATOMICAL_AXES.get(axis, 2 if case.stack_axis is None else case.stack_axis)]
 
 
 def _account(found: Survey, patients: Patients) -> list[str]:

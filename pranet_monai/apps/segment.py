@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pranet_monai.apps.overrides import parsed
-from pranet_monai.apps.workflow import MIRRORED, as_path, device_of, is_one_of_several, run_workflow
+from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, mirrored, run_workflow
 from pranet_monai.bundle_store import all_bundles, find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.run_folder import OutputFormat
@@ -63,13 +63,13 @@ def segment(
     options |= {name: True for name, is_wanted in wanted.items() if is_wanted}
     if output_format is not None:
         options["output_format"] = output_format
-    if tta:
-        options["inferer#tta"] = MIRRORED
+    found = find_bundle(bundle)
+    options |= mirrored(found) if tta else {}
     if labels is not None:
         options |= {"cases#labels": "none"} if str(labels) == "none" else {"cases#label_dir": as_path(labels)}
     configs = ["inference", *(["evaluate"] if evaluate else [])]
     configs += ["multi_gpu_evaluate"] if is_one_of_several() else []
-    return run_workflow(find_bundle(bundle), configs, "inference", options, overrides or {})
+    return run_workflow(found, configs, "inference", options, overrides or {})
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from monai.transforms import Compose, SaveImaged
 from monai.utils import CommonKeys
 
 from pranet_monai.apps.overrides import check_ids
-from pranet_monai.apps.workflow import MIRRORED, device_of
+from pranet_monai.apps.workflow import device_of, mirrored
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import LabelMap
@@ -126,7 +126,7 @@ class Segmenter:
     ) -> None:
         found = find_bundle(bundle)
         options: dict[str, Any] = {"bundle_root": str(found.folder), "amp": amp, **device_of(device)}
-        options |= {"inferer#tta": MIRRORED} if tta else {}
+        options |= mirrored(found) if tta else {}
         changes = dict(overrides or {})
         check_ids({id: id for id in changes}, [found.config("inference")], "overrides: ")
         parser = ConfigParser()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
 from pranet_monai.apps.bundle_run import check_device
 from pranet_monai.apps.endings import own_command
@@ -19,11 +19,9 @@ from pranet_monai.apps.overrides import check_ids
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.errors import unwrapped
 
-__all__ = ["MIRRORED", "as_path", "device_of", "is_one_of_several", "less_talk", "run_workflow"]
+__all__ = ["as_path", "device_of", "is_one_of_several", "less_talk", "mirrored", "run_workflow"]
 
-MIRRORED = [[0], [1], [0, 1]]
-"""The inferer's ``tta`` for every mirroring of a slice."""
-
+_MIRRORED = [[0], [1], [0, 1]]  # the inferer's tta for every mirroring of a slice
 _TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin", "timm.models._builder")
 
 
@@ -68,6 +66,13 @@ def run_workflow(
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def mirrored(bundle: Bundle) -> dict[str, Any]:
+    """The option that averages over mirrored passes."""
+    inferer = ConfigParser.load_config_file(str(bundle.config("inference")))["inferer"]
+    views = "#inferer" if "inferer" in inferer else ""  # each view of a MultiViewInferer is mirrored
+    return {f"inferer{views}#tta": _MIRRORED}
 
 
 def device_of(name: str | None) -> dict[str, str]:

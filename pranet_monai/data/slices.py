@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from pranet_monai.errors import UsageError
-from pranet_monai.transforms.slicing import SliceStack
+from pranet_monai.transforms.slicing import VIEW, SliceStack
 
 __all__ = ["SliceDataset"]
 
@@ -35,6 +35,8 @@ class SliceDataset(Dataset):
         adjacent_slices: n neighbours on each side of a slice that its image gets as further channels, ``((2n + 1) C, H,
             W)``, as :class:`~pranet_monai.inferers.SliceVolumeInferer` gives them to the network.
         image_key: the entry that gets them.
+        views: planes, such as ``"axial"`` and ``"coronal"``, whose slices are all items: ``transform`` runs once for
+            each, on the dictionary with the plane as ``view``.
         seed: start of all random numbers.
         progress: show a bar on stderr while volumes load.
 
@@ -51,6 +53,7 @@ class SliceDataset(Dataset):
         axis: int = 2,
         adjacent_slices: int = 0,
         image_key: str = "image",
+        views: Sequence[str] = (),
         seed: int = 0,
         progress: bool = True,
     ) -> None:
@@ -63,9 +66,10 @@ class SliceDataset(Dataset):
         self._slices: list[tuple[int, int]] = []  # volume, slice
         adjacent = {key: adjacent_slices if key == image_key else 0 for key in keys}
         for item in tqdm(data, desc="loading volumes", disable=not progress, file=sys.stderr):
-            stacks = _stacks(item, transform(item), adjacent, axis + 1)
-            self._slices += [(len(self._stacks), number) for number in range(len(next(iter(stacks.values()))))]
-            self._stacks.append(stacks)
+            for seen in [{**item, VIEW: view} for view in views] or [item]:
+                stacks = _stacks(item, transform(seen), adjacent, axis + 1)
+                self._slices += [(len(self._stacks), number) for number in range(len(next(iter(stacks.values()))))]
+                self._stacks.append(stacks)
 
     def __len__(self) -> int:
         return len(self._slices)

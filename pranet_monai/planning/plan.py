@@ -56,7 +56,7 @@ def plan_facts(found: Survey, said: Description, machine: Machine) -> dict[str, 
     facts = class_facts(found, said)
     if found.kind == "image":
         return facts | _image_facts(machine) | _network_facts(machine)
-    slicing = choose_slicing(found.cases, 256 if machine.has_gpu else 160)
+    slicing = choose_slicing(found.cases, 256 if machine.has_gpu else 160, may_have_views=machine.has_gpu)
     names = _names(found, facts)
     facts |= _intensity_facts(found, said)
     facts |= {name: Entry(*entry) for name, entry in slicing.facts().items()}
@@ -140,7 +140,9 @@ def _augmentation_facts(slicing: Slicing, names: list[str]) -> dict[str, Entry]:
         if sided:
             return facts | {"turn_prob": Entry(0, "a class's side is what it is"), "mirror_probs": Entry([0, 0])}
         return facts
-    mirrors = [0.5 if axis == 0 and 0 not in sided else 0 for axis in slicing.plane]
+    mirrors = [0.5 if set(axes) == {0} and 0 not in sided else 0 for axes in zip(*slicing.planes, strict=True)]
+    if len(slicing.planes) > 1:
+        why = "left and right are rows of one plane, front and back of another"
     unsaid = any(name.startswith("class_") for name in names)
     why = "left and right are classes" if 0 in sided else "left and right look alike, front and back don't"
     if unsaid and 0 in sided:
@@ -161,7 +163,10 @@ def _batch(slicing: Slicing, machine: Machine) -> dict[str, Entry]:
 
 def _image_facts(machine: Machine) -> dict[str, Entry]:
     side = 352 if machine.has_gpu else 256
-    return {"image_size": Entry([side, side], "that images are squeezed into")}
+    return {
+        "image_size": Entry([side, side], "that images are squeezed into"),
+        "batch_size": Entry(16 if machine.has_gpu else 8),
+    }
 
 
 def _network_facts(machine: Machine) -> dict[str, Entry]:

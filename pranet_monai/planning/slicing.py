@@ -17,6 +17,8 @@ from pranet_monai.planning.case_facts import CaseFacts
 __all__ = ["Slicing", "choose_slicing"]
 
 _PLANES = {world: plane for plane, world in ANATOMICAL_AXES.items()}
+_PLANE = ((1, 2), (0, 2), (0, 1))  # axes of a slice that is normal to each
+_VIEWS = ("axial", "coronal", "sagittal")
 TILTED = 15.0  # degrees: a stack that follows an organ, not the body
 MOST_STACKS = 0.95
 FEW_PIXELS, ENOUGH_PIXELS = 64, 96  # across what is labelled
@@ -29,8 +31,8 @@ class Slicing:
     """The geometry of a bundle.
 
     Attributes:
-        axis: which way slices lie, as ``SliceVolumeInferer`` has it.
-        plane: world axes (R, A, S) of a slice's rows and columns, of most cases.
+        axis: which way slices lie, as ``SliceVolumeInferer`` has it, or several planes.
+        planes: world axes (R, A, S) of a slice's rows and columns: of most cases, or in each of several planes.
         is_tilted: whether stacks follow an organ.
         gap: mm from slice to slice.
         depth: slices of a volume.
@@ -40,8 +42,8 @@ class Slicing:
         crop_size: pixels.
     """
 
-    axis: str
-    plane: tuple[int, int]
+    axis: str | list[str]
+    planes: tuple[tuple[int, int], ...]
     is_tilted: bool
     gap: float
     depth: int
@@ -71,6 +73,8 @@ class Slicing:
         }
 
     def _why_axis(self) -> str:
+        if isinstance(self.axis, list):
+            return "voxels are nearly cubes: each plane is trained on, and has a say"
         if self.axis == THROUGH_PLANE:
             return "as each stack was acquired: they lie differently, or follow an organ"
         if self.gap < 1.5 * self.native:
@@ -78,39 +82,48 @@ class Slicing:
         return f"as acquired: {self.gap:.3g} mm from slice to slice, {self.native:.3g} mm from pixel to pixel"
 
 
-def choose_slicing(cases: Sequence[CaseFacts], pixels: int) -> Slicing:
+def choose_slicing(cases: Sequence[CaseFacts], pixels: int, may_have_views: bool = False) -> Slicing:
     """The geometry that fits most cases.
 
     Args:
         cases: volumes.
         pixels: that the network should see across what is labelled, where the files have as many.
+        may_have_views: slice volumes of nearly cubic voxels in all three planes.
     """
-    stacks = Counter(case.stack_axis for case in cases)
-    usual, count = stacks.most_common(1)[0]
-    is_tilted = usual is not None and float(np.median([case.tilt for case in cases])) > TILTED
-    number = ANATOMICAL_AXES["axial"] if usual is None or stacks[None] > len(cases) / 2 else usual
-    is_mixed = number == usual and (is_tilted or count < MOST_STACKS * len(cases))
-    axis = THROUGH_PLANE if is_mixed else _PLANES[number]
-    along = [case.stack_axis if is_mixed and case.stack_axis is not None else number for case in cases]
-    planes = [[n for n in range(3) if n != normal] for normal in along]
-    spacing = np.array([[case.spacing[n] for n in plane] for case, plane in zip(cases, planes, strict=True)])
-    field = np.array([[case.size[n] * case.spacing[n] for n in plane] for case, plane in zip(cases, planes)])
-    labelled = np.array([[case.reach[n] for n in plane] for case, plane in zip(cases, planes) if case.numbers])
-    full = np.percentile(field, 90, axis=0)
-    reach = np.minimum(np.percentile(labelled, 90, axis=0), full)
-    native = float(np.median(spacing))
+    stacks = Counter(case.stack_axis for case in cases if case.stack_axis is not None)
+    is_cubic = stacks.total() < len(cases) / 2
+    number = ANATOMICAL_AXES["axial"] if is_cubic else stacks.most_common(1)[0][0]
+    is_tilted = not is_cubic and float(np.median([case.tilt for case in cases])) > TILTED
+    is_mixed = not is_cubic and (is_tilted or stacks[number] < MOST_STACKS * stacks.total())
+    normals = [case.stack_axis if is_mixed and case.stack_axis is not None else number for case in cases]
+    axis: str | list[str] = THROUGH_PLANE if is_mixed else _PLANES[number]
+    planes = [_PLANE[normal] for normal in normals]
+    views = (_PLANE[number],)
+    if is_cubic and may_have_views:
+        axis, views = list(_VIEWS), tuple(_PLANE[ANATOMICAL_AXES[view]] for view in _VIEWS)
+    sizes = [_sizes(cases, planes if len(views) == 1 else [view] * len(cases)) for view in views]
+    full, reach = (np.max([size[n] for size in sizes], axis=0) for n in range(2))
+    native = float(np.median([[case.spacing[n] for n in plane] for case, plane in zip(cases, planes, strict=True)]))
     pixdim = _pixdim(float(reach.max()), native, pixels)
     return Slicing(
         axis=axis,
-        plane=(planes[0][0], planes[0][1]),
+        planes=views,
         is_tilted=is_tilted,
-        gap=float(np.median([case.spacing[normal] for case, normal in zip(cases, along)])),
-        depth=int(np.median([case.size[normal] for case, normal in zip(cases, along)])),
+        gap=float(np.median([case.spacing[normal] for case, normal in zip(cases, normals, strict=True)])),
+        depth=int(np.median([case.size[normal] for case, normal in zip(cases, normals, strict=True)])),
         native=native,
         pixdim=pixdim,
         reach=(float(reach[0]), float(reach[1])),
         crop_size=(_crop(reach[0], full[0], pixdim), _crop(reach[1], full[1], pixdim)),
     )
+
+
+def _sizes(cases: Sequence[CaseFacts], planes: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Field of view, and what holds all labels around its middle, of nine in ten cases, (2,) in mm."""
+    pairs = list(zip(cases, planes, strict=True))
+    field = np.percentile([[case.size[n] * case.spacing[n] for n in plane] for case, plane in pairs], 90, axis=0)
+    labelled = [[case.reach[n] for n in plane] for case, plane in pairs if case.numbers]
+    return field, np.minimum(np.percentile(labelled, 90, axis=0), field)
 
 
 def _pixdim(reach: float, native: float, pixels: int) -> float:

@@ -21,6 +21,8 @@ from pranet_monai.planning.case_facts import CaseFacts, look_through
 
 __all__ = ["Survey", "survey"]
 
+ONE_CHANNEL = "one image is read of each, nnU-Net's _0000; a file that holds several must be split"
+
 
 @dataclass
 class Survey:
@@ -50,13 +52,14 @@ class Survey:
         return sorted({number for case in self.cases for number in case.numbers})
 
 
-def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False) -> Survey:
+def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False, channels: int = 1) -> Survey:
     """Reads every labelled case of a folder.
 
     Args:
         folder: with images and their labels, in any form.
         kind: "volume" or "image"; default: whatever is labelled there.
         quiet: show no progress bar.
+        channels: modalities of a case, as far as that was said; only the first of them can be read.
 
     Raises:
         UsageError: there is nothing to learn from: no labelled case, none that can be read, no label with anything in
@@ -78,6 +81,8 @@ def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False
             reason = error if isinstance(error, BadCaseError) else f"{item['case']}: {type(error).__name__}: {error}"
             found.problems.append(" ".join(str(reason).split()))
             found.unusable.append(item | hints)
+    if channels > 1:
+        found.remarks.append(f"dataset.json names {channels} modalities of each case: {ONE_CHANNEL}")
     _check(found)
     if found.data_set and not _numbers_fit(found.data_set, found.cases):
         found.data_set = None
@@ -140,6 +145,7 @@ def _check(found: Survey) -> None:
             + "\n  ".join(found.problems[:10])
             + (f"\n  and {len(found.problems) - 10} more" if len(found.problems) > 10 else "")
             + "\nfix: repair them, or give another folder"
+            + "".join(f"; {remark}" for remark in found.remarks if ONE_CHANNEL in remark)
         )
     if not found.numbers:
         raise UsageError(

@@ -18,11 +18,15 @@ from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.geometry import plane_axis
 
 __all__ = [
+    "VIEW",
     "SliceAxisLastd",
     "SliceStack",
     "neighbours",
     "slicing_axis",
 ]
+
+VIEW = "view"
+"""Key of an item that says by which of several planes it is to be sliced."""
 
 _SPACING_TOLERANCE = 1e-3  # relative; headers store spacings as float32
 
@@ -155,20 +159,22 @@ class SliceAxisLastd(MapTransform):
 
     Args:
         keys: volumes ``(C, H, W, D)`` with an affine.
-        axis: see :func:`slicing_axis`.
+        axis: see :func:`slicing_axis`; of several planes the one that the item's ``view`` names, or else the first.
         allow_missing_keys: leave out keys that aren't there.
     """
 
-    def __init__(self, keys: KeysCollection, axis: str | int = "axial", allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self, keys: KeysCollection, axis: str | int | Sequence[str] = "axial", allow_missing_keys: bool = False
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.axis = axis
+        self.axis = axis if isinstance(axis, (str, int)) else axis[0]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The volumes ``(C, h, w, S)``, their other two axes in their order."""
         result = dict(data)
         for key in self.key_iterator(result):
             codes = list(aff2axcodes(_affines(result[key])[0]))
-            codes.append(codes.pop(slicing_axis(result[key][None], self.axis)))
+            codes.append(codes.pop(slicing_axis(result[key][None], result.get(VIEW, self.axis))))
             result[key] = Orientation(axcodes="".join(codes), labels=_AXIS_LABELS)(result[key])
         return result
 

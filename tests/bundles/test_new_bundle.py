@@ -8,15 +8,18 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from monai.bundle import ConfigParser
 
 from pranet_monai.__main__ import main
 from pranet_monai.apps import new_bundle, training_speed
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
+from tests.data.samples import write_nifti
 
 from .conftest import read_json
 from .test_run import rows_of
@@ -72,6 +75,26 @@ def test_plan_train_segment(labelled_volumes: Path, tmp_path: Path, capsys: pyte
     before = file_sha256(weights)
     assert main(["train", "mine", *QUICK, "--seed", "1"]) == 0
     assert file_sha256(folder / "runs" / "model_before.pt") == before != file_sha256(weights)
+
+
+def test_three_planes_by_one_line(tmp_path: Path) -> None:
+    """Their slices are all trained on, and mirrored passes are those of each plane."""
+    rng = np.random.default_rng(0)
+    for patient in "abc":
+        label = np.zeros((12, 10, 8), np.uint8)
+        label[3:9, 2:8, 2:6] = 1
+        for kind, array in (("images", label * 90.0 + rng.normal(100, 15, label.shape)), ("labels", label)):
+            write_nifti(tmp_path / "data" / kind / f"{patient}.nii.gz", array.astype(np.int16), np.diag([2, 2, 2, 1]))
+    folder = plan(tmp_path / "data")
+    text = (folder / "bundle.yaml").read_text()
+    (folder / "bundle.yaml").write_text(re.sub("(?m)^axis: .*", "axis: [axial, coronal, sagittal]", text))
+    assert main(["train", "mine", *QUICK]) == 0
+    config = ConfigParser(read_json(folder / "configs" / "train.json"))
+    config.update({"dataset_dir": str(tmp_path / "data"), "bundle_root": str(folder)})
+    assert len(config.get_parsed_content("train#dataset")) == 2 * (12 + 10 + 8)
+    image = tmp_path / "data" / "images" / "a.nii.gz"
+    assert main(["segment", str(image), "masks", "--bundle", "mine", "--quiet", "--tta"]) == 0
+    assert {row["status"] for row in rows_of(tmp_path / "masks").values()} == {"ok"}
 
 
 def test_changes_for_one_training_leave_the_bundle(

@@ -85,5 +85,10 @@ def test_the_wheel_holds_everything(run: Run, labelled_volumes: Path, tmp_path: 
     page = (tmp_path / "results" / "report" / "index.html").read_text(encoding="utf-8")
     assert "<style>" in page and "<script>" in page
     assert {row["status"] for row in rows_of(tmp_path / "results").values()} == {"ok"}
+    planned = run("pranet-monai", "new-bundle", "mine", "--data", str(labelled_volumes), "--hours", "0.01", "--quiet")
+    assert "pranet-monai train mine" in planned.stdout
+    bundle = tmp_path / "data" / "pranet_monai" / "bundles" / "mine_segmentation"
+    assert (bundle / "bundle.yaml").is_file() and (bundle / "configs" / "train.json").is_file()
+    assert "mine " in run("pranet-monai", "info", "bundles").stdout
     splits = "from pranet_monai.data.splits import load_split_parts; print(len(load_split_parts('acdc_70_10_20')))"
     assert run("python", "-c", splits).stdout.strip() == "3"

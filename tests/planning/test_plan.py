@@ -90,11 +90,22 @@ def test_regions() -> None:
 def test_stacks_are_sliced_as_they_were_acquired() -> None:
     coronal = case(size=(200, 20, 180), spacing=(1.0, 6.0, 1.0), stack_axis=1, reach=(100.0, 60.0, 90.0))
     slicing = choose_slicing([coronal] * 4, 160)
-    assert (slicing.axis, slicing.plane, slicing.gap, slicing.native) == ("coronal", (0, 2), 6.0, 1.0)
+    assert (slicing.axis, slicing.planes, slicing.gap, slicing.native) == ("coronal", ((0, 2),), 6.0, 1.0)
     assert slicing.pixdim == 1.0 and slicing.crop_size == (96, 96)
     mixed = choose_slicing([coronal, case(), coronal, case()], 160)
     assert mixed.axis == "through_plane"
     assert choose_slicing([case(tilt=30.0)] * 3, 160).axis == "through_plane"
+    some_cubes = [case(), case(), case(spacing=(1.7, 1.7, 2.5), stack_axis=None)]
+    assert choose_slicing(some_cubes, 160).axis == "axial", "cubes lie no other way"
+
+
+def test_cubes_are_sliced_in_three_planes_where_there_is_a_gpu() -> None:
+    """Rows are R, R and A of the planes, columns A, S and S: 60 and 40 mm hold all, 75 and 50 pixels of 0.8 mm."""
+    cube = case(size=(200, 150, 120), spacing=(0.8, 0.8, 0.8), stack_axis=None, reach=(60.0, 40.0, 30.0))
+    facts = planned([cube] * 3, machine=Machine(has_gpu=True, has_pretrained=True))
+    assert facts["axis"] == ["axial", "coronal", "sagittal"] and facts["adjacent_slices"] == 2
+    assert facts["crop_size"] == [96, 64] and facts["mirror_probs"] == [0, 0]
+    assert planned([cube] * 3)["axis"] == "axial"
 
 
 def test_stacks_that_follow_an_organ_may_be_turned() -> None:

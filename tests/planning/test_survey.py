@@ -212,6 +212,25 @@ def test_other_cases_of_a_patient_that_cant_be_used(folder: Path) -> None:
     assert group_patients(look(folder)).listed == {"anna": ["images/anna_visit0"], "carl": ["carl"]}
 
 
+def test_several_modalities(folder: Path) -> None:
+    """nnU-Net has a file for each, of which the first counts; the Decathlon one file of 4 dimensions, refused."""
+    for name in NAMES:
+        for channel in ("0000", "0001"):
+            sample = made_sample(4, NAMES.index(name))
+            write_nifti(path_of(folder, f"{name}_{channel}", "images"), sample.image, sample.affine)
+        path_of(folder, name, "images").unlink()
+    found = survey(folder, quiet=True, channels=2)
+    assert [case.item["case"] for case in found.cases] == [f"images/{name}_0000" for name in NAMES]
+    assert "left out, as they have no label: images/anna_0001" in found.remarks[0]
+    assert found.remarks[1].startswith("dataset.json names 2 modalities of each case: one image is read of each")
+    for name in NAMES:
+        path_of(folder, f"{name}_0001", "images").unlink()
+        image = np.stack([made_sample(4).image] * 2, axis=-1)
+        write_nifti(path_of(folder, f"{name}_0000", "images"), image, made_sample(4).affine)
+    with pytest.raises(UsageError, match="allowed: .* and 2, those of(?s:.*)a file that holds several must be split"):
+        survey(folder, quiet=True, channels=2)
+
+
 def write_images(folder: Path, masks: dict[str, np.ndarray]) -> None:
     rng = np.random.default_rng(0)
     for name, mask in masks.items():

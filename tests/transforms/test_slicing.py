@@ -64,6 +64,14 @@ def test_slice_axis_last_orders_axes_and_affine(axis, flip):
     np.testing.assert_allclose(result.affine.numpy() @ moved, volume.affine.numpy() @ corner)
 
 
+def test_an_item_says_which_of_several_planes_is_cut():
+    volume = stack((1, 1, 1))[0]
+    cut = SliceAxisLastd(["image"], axis=["axial", "coronal"])
+    assert cut({"image": volume})["image"].shape == (1, 6, 7, 4), "the first, where it says nothing"
+    for view, shape in {"axial": (1, 6, 7, 4), "coronal": (1, 6, 4, 7), "sagittal": (1, 7, 4, 6)}.items():
+        assert cut({"image": volume, "view": view})["image"].shape == shape
+
+
 def test_neighbours_end_with_the_stack():
     assert neighbours(0, 3).tolist() == [[0], [1], [2]]
     assert neighbours(2, 4).tolist() == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]
