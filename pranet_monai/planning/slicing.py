@@ -98,7 +98,7 @@ def choose_slicing(cases: Sequence[CaseFacts], pixels: int, may_have_views: bool
     normals = [case.stack_axis if is_mixed and case.stack_axis is not None else number for case in cases]
     axis: str | list[str] = THROUGH_PLANE if is_mixed else _PLANES[number]
     planes = [_PLANE[normal] for normal in normals]
-    views = (_PLANE[number],)
+    views: tuple[tuple[int, int], ...] = (_PLANE[number],)
     if is_cubic and may_have_views:
         axis, views = list(_VIEWS), tuple(_PLANE[ANATOMICAL_AXES[view]] for view in _VIEWS)
     sizes = [_sizes(cases, planes if len(views) == 1 else [view] * len(cases)) for view in views]
