@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from tqdm import tqdm
 
 from pranet_monai.apps.segmenter import Segmenter
+from pranet_monai.apps.training import parts_of
 from pranet_monai.apps.worse_copies import examples_of_case, usual_sizes
 from pranet_monai.bundle_store import WEIGHTS, find_bundle
 from pranet_monai.data.cases import find_cases
@@ -61,13 +61,13 @@ def calibrate(
         UsageError: no such bundle, weights, split or cases, or too few patients.
     """
     found = find_bundle(bundle)
-    train = ConfigParser.load_config_file(str(found.config("train")))
-    split, parts = split or train["split"], parts or _listed(train["val_part"])
+    own = parts_of(found, {})
+    split, parts = split or own.split, parts or _listed(own.val_part)
     segmenter = Segmenter(found.folder, device, overrides={"quality#gathers": True})
     cases = find_cases(data, labels="required", kind=segmenter.kind, data_set=segmenter.data_set)  # type: ignore[arg-type]
     chosen = cases_of_split(cases, split, parts)
     table = ExampleTable(examples, file_sha256(found.folder / WEIGHTS))
-    sizes = usual_sizes(segmenter, [*chosen, *_trained_on(cases, split, _listed(train["train_part"]))])
+    sizes = usual_sizes(segmenter, [*chosen, *_trained_on(cases, split, _listed(own.train_part))])
     for case in tqdm(chosen, "cases", unit="case", disable=quiet):
         if case["case"] not in table:
             try:
@@ -75,7 +75,7 @@ def calibrate(
                 table.put(case["case"], examples_of_case(segmenter, case, patient, copies, sizes))
             except BadCaseError as error:
                 _log.warning("%s is left out: %s", case["case"], error)
-    made_of = {"split": split, "parts": list(parts), "copies": copies}
+    made_of = {"split": Path(split).name, "parts": list(parts), "copies": copies}
     result = calibrated(table.examples, sizes, table.weights_sha256, segmenter.mirrored, made_of)
     target = output or found.folder / FILE
     write_calibration(target, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from monai.bundle import ConfigParser
 
 from pranet_monai.apps.build_bundles import write_bundle
 from pranet_monai.apps.bundle_weights import put_into_bundle
+from pranet_monai.apps.calibrate import FILE as CALIBRATION
+from pranet_monai.apps.calibrate import calibrate
 from pranet_monai.apps.training import Parts, Training
 from pranet_monai.bundle_store import WEIGHTS, Bundle
 from pranet_monai.bundle_store.bundle import SUMMARY
@@ -57,7 +60,8 @@ def differing(bundle: Bundle, overrides: Mapping[str, Any]) -> list[str]:
 
 
 def finish(training: Training, parts: Parts) -> int:
-    """Makes the best weights of a training the bundle's own, judges them on the validation part, and writes the card.
+    """Makes the best weights of a training the bundle's own, judges and calibrates them on the
+    validation part, and writes the card.
 
     The training's output gets ``validation/``, and the former weights as ``model_before.pt``.
 
@@ -75,14 +79,27 @@ def finish(training: Training, parts: Parts) -> int:
         os.replace(target, training.output / FORMER)
     put_into_bundle(state, folder)
     (folder / TRAINED).unlink()
-    shutil.rmtree(scores, ignore_errors=True)  # of former weights
+    shutil.rmtree(scores, ignore_errors=True)  # of former weights, as is
+    (folder / CALIBRATION).unlink(missing_ok=True)
     code = 0
     if parts.val_part:
         code = training.judge(target, parts.split, parts.val_part, {})
         scores.mkdir(parents=True)
         for name in ("summary.json", "metrics.csv"):
             shutil.copyfile(training.output / "validation" / "report" / name, scores / name)
+        _calibrate(training, parts)
     write_bundle(folder)
     print(f"{target}: the weights; {folder / 'docs' / 'README.md'}: their scores")
     print(f"pranet-monai segment INPUT OUTPUT --bundle {training.bundle.short_name}")
     return code
+
+
+def _calibrate(training: Training, parts: Parts) -> None:
+    """What Dice to expect where there is no reference; a bundle without it is whole, too."""
+    given = [parts.val_part] if isinstance(parts.val_part, str) else list(parts.val_part)
+    try:
+        calibrate(
+            training.bundle.folder, training.data, split=parts.split, parts=given, device=training.device.get("device")
+        )
+    except UsageError as error:
+        print(f"no calibration of expected Dice: {error}", file=sys.stderr)

@@ -10,6 +10,7 @@ __all__ = ["Schedule", "Speed", "schedule"]
 MOST_EPOCHS = 1000
 VALIDATIONS = 6  # in a training
 FOR_VALIDATION = 0.25  # of the time, at most
+AFTERWARDS = 6  # times that the validation cases are gone through: for the report, and four times to calibrate
 RESERVE = 0.05
 
 
@@ -36,18 +37,18 @@ class Schedule(NamedTuple):
 
 
 def schedule(hours: float, speed: Speed, batches: int, train_cases: int, val_cases: int) -> Schedule:
-    """The longest training that ends within the time, the last validation with its report included; one epoch at least.
+    """The longest training that ends within the time, report and calibration included; one epoch at least.
 
     Args:
         hours: the time.
         speed: of the machine.
         batches: of an epoch.
         train_cases: loaded once.
-        val_cases: gone through in each validation, and twice as slowly once more in the end.
+        val_cases: gone through in each validation, and afterwards.
     """
     seconds = 3600 * hours
     validation = val_cases * (speed.load + speed.segment)
-    fixed = train_cases * speed.load + 2 * validation
+    fixed = train_cases * speed.load + AFTERWARDS * validation
     count = max(1, min(VALIDATIONS, int(FOR_VALIDATION * seconds / validation) if validation else VALIDATIONS))
     left = (1 - RESERVE) * seconds - fixed - count * validation
     epochs = max(1, min(MOST_EPOCHS, int(left / (batches * speed.step))))

@@ -55,8 +55,9 @@ def test_plan_train_segment(labelled_volumes: Path, tmp_path: Path, capsys: pyte
 
     (folder / "bundle.yaml").write_text(text.replace("class_2", "liver"))  # as a person would
     assert main(["train", "mine", *QUICK]) == 0
-    said = capsys.readouterr().out
-    assert "pranet-monai segment INPUT OUTPUT --bundle mine" in said
+    said = capsys.readouterr()
+    assert "pranet-monai segment INPUT OUTPUT --bundle mine" in said.out
+    assert "no calibration of expected Dice: calibration: found 1 patients; allowed: 3" in said.err
     weights = folder / "models" / "model.pt"
     assert not (folder / "models" / "model_trained.pt").exists()
     assert yaml.safe_load((folder / "large_files.yml").read_text())["large_files"][0]["hash_val"] == file_sha256(
@@ -133,6 +134,16 @@ def test_wrong_use_is_one_sentence(labelled_volumes: Path, tmp_path: Path, capsy
     shutil.rmtree(data / "labels")
     assert main([*call, "--hours", "1"]) == 2
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".partial")]
+
+
+@pytest.mark.slow
+def test_three_patients_who_validate_calibrate(labelled_volumes: Path) -> None:
+    folder = plan(labelled_volumes)
+    parts = ["--train-part", "fold3", "--val-part", "fold0", "fold1", "fold2"]
+    assert main(["train", "mine", *QUICK, *parts]) == 0
+    made = read_json(folder / "models" / "quality.json")
+    assert made["made_of"]["split"] == "split.json" and made["made_of"]["patients"] == 3
+    assert made["weights_sha256"] == file_sha256(folder / "models" / "model.pt")
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pranet_monai.data.folds import deal_into_folds
@@ -23,7 +23,7 @@ patients = st.dictionaries(
 
 
 @given(classes_of=patients, data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_everybody_is_dealt_once_into_folds_of_one_size(classes_of: dict[str, set[int]], data: st.DataObject) -> None:
     number = data.draw(st.integers(2, min(6, len(classes_of))))
     folds = deal_into_folds(classes_of, number)
@@ -34,7 +34,7 @@ def test_everybody_is_dealt_once_into_folds_of_one_size(classes_of: dict[str, se
 
 
 @given(with_it=st.integers(5, 20), without=st.integers(0, 20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_one_class_is_spread_evenly(with_it: int, without: int) -> None:
     classes_of: dict[str, set[int]] = {f"with{n}": {1} for n in range(with_it)}
     classes_of |= {f"without{n}": set() for n in range(without)}
