@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -38,6 +40,9 @@ LOADING_SECONDS = "loading_seconds"
 """How long the case took so far."""
 ITEM = "item"
 """The case as ``find_cases`` listed it, before it was loaded."""
+
+
+_MIN_WORKERS, _MAX_WORKERS = 2, 4  # one alone would load, wait for the network, and save by turns
 
 
 class CaseDataset(Dataset):
@@ -115,14 +120,32 @@ class CaseDataset(Dataset):
 
 
 class CaseLoader(ThreadDataLoader):
-    """Loads the next case in a thread while the network works on this one: one item at a time, one ahead.
+    """Loads the next case while the network works on this one: one item at a time.
 
     Args:
         dataset: a :class:`CaseDataset`.
+        workers: processes that a ``CaseEvaluator`` has beside its own, which load, save, measure and draw whole cases
+            while it runs the network; each holds a case in memory. 0: everything is done in one process, with one case
+            loaded ahead in a thread. None: none on one core or for one case, two on a small machine, up to four on a
+            large one.
+
+    Raises:
+        UsageError: `workers` is no such number.
     """
 
-    def __init__(self, dataset: CaseDataset) -> None:
+    def __init__(self, dataset: CaseDataset, workers: int | None = 0) -> None:
         super().__init__(dataset, buffer_size=1, batch_size=1, num_workers=0, collate_fn=_only_item)
+        if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 0):
+            raise UsageError(f"workers {workers!r}: allowed: 0 or more processes; null for as many as are useful here")
+        self.workers = (usual_workers() if len(dataset) > 1 else 0) if workers is None else workers
+
+
+def usual_workers() -> int:
+    """As many processes beside the network's as keep up with it."""
+    # only Linux starts them in no time, and says how many cores there are for this process
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 0
+    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them
+    return 0 if cores < 2 else min(_MAX_WORKERS, max(_MIN_WORKERS, cores // 4))
 
 
 def _only_item(items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop over a folder of cases in this process, which no single case can stop."""
+"""The loop over a folder of cases, which no single case can stop."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
 
 from pranet_monai.engines.case_runner import CaseRunner
+from pranet_monai.engines.case_schedule import CaseSchedule
 from pranet_monai.quality import QualityJudge
-from pranet_monai.reports.case_result import CaseMeasurer
+from pranet_monai.reports.case_result import CaseMeasurer, CaseResult
 
 __all__ = ["CaseEvaluator", "CaseEvents"]
 
@@ -34,7 +35,7 @@ _EVENTS = {
 
 
 class CaseEvaluator(SupervisedEvaluator):
-    """MONAI's evaluator that hands each case to a :class:`CaseRunner`, where a bad case becomes a row of the report.
+    """MONAI's evaluator of whole cases, done by a :class:`CaseRunner`, where a bad one becomes a row of the report.
 
     While an event fires, ``state.result`` is what became of the case, a ``CaseResult``. Ctrl-C stops the run.
 
@@ -63,20 +64,27 @@ class CaseEvaluator(SupervisedEvaluator):
         measurer: CaseMeasurer | None = None,
         quality: QualityJudge | None = None,
     ) -> None:
+        self.runner = CaseRunner(network, measurer, inferer, postprocessing, device, quality)
+        self._schedule = CaseSchedule(val_data_loader, self.runner)
         super().__init__(
             device=torch.device(device),
-            val_data_loader=val_data_loader,
+            val_data_loader=self._schedule,
             network=network,
             inferer=inferer,
             val_handlers=val_handlers,
             event_names=[CaseEvents],
         )
-        self.runner = CaseRunner(network, measurer, inferer, postprocessing, device, quality)
         self.failures: dict[str, str] = {}
 
-    def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict:
-        result = self.runner.run(batchdata)
-        self.state.batch = None  # frees the case's memory before the next one
+    def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
+        """Does all cases; whatever ends this early, no process goes on."""
+        try:
+            super().run(global_epoch)
+        finally:
+            self._schedule.close()
+
+    def _iteration(self, engine: SupervisedEvaluator, batchdata: Any) -> dict:
+        result: CaseResult = batchdata
         self.state.result = result
         if result.status == "failed":
             self.failures[result.case] = result.reason

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -34,12 +35,19 @@ from pranet_monai.quality import Evidence, QualityJudge, segment_with_evidence
 from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
 from pranet_monai.transforms.save import PROBABILITIES, QUALITY_MAP
 
-__all__ = ["EVIDENCE", "CaseRunner"]
+__all__ = ["EVIDENCE", "NETWORK_SECONDS", "CaseRunner"]
 
 _log = logging.getLogger(__name__)
 
+NETWORK_SECONDS = "network_seconds"
+"""How long the network took for a case, in whatever process it is."""
+_WAITING_SECONDS = "waiting_seconds"  # that a case in another process stood in line for the network
+
 EVIDENCE = "evidence"
 """The key of what a mask's quality is judged by."""
+
+Answer = Callable[[torch.Tensor], dict[str, Any]]
+"""From a preprocessed image (C, H, W, D) or (C, H, W) to ``pred`` and whatever else the network gives."""
 
 
 class CaseRunner:
@@ -69,6 +77,17 @@ class CaseRunner:
         self.postprocessing = postprocessing
         self.device = torch.device(device)
         self.quality = quality if quality is not None and quality.gathers else None
+        self._ask: Answer | None = None
+
+    def asking(self, ask: Answer) -> CaseRunner:
+        """The same runner for another process, without the network: somebody else gives its answers.
+
+        Args:
+            ask: what :meth:`answer` is there.
+        """
+        runner = copy.copy(self)
+        runner.network, runner.inferer, runner._ask = torch.nn.Identity(), SimpleInferer(), ask
+        return runner
 
     def run(self, item: Mapping[str, Any]) -> CaseResult:
         """Does one case.
@@ -89,13 +108,16 @@ class CaseRunner:
             if done is None:
                 done = self.segment(item)
             result = self._measured(item, done)
+            started += done.get(_WAITING_SECONDS, 0.0)
         except Exception as error:  # whatever is wrong with one case is a row of the report
             if full_disk := full_disk_in(error):  # no case after this one could be better
                 raise full_disk from error
             _log.debug("case %s failed", case, exc_info=True)
             remarks = _all_remarks(item.get(CommonKeys.IMAGE), item, remarks_of_error(error))
             return CaseResult(case, "failed", reason_of(error), remarks=remarks)
-        return replace(result, seconds=(time.perf_counter() - started) / max(1, len(result.rows)))
+        rows, network = max(1, len(result.rows)), done.get(NETWORK_SECONDS)
+        network_seconds = None if network is None else network / rows
+        return replace(result, seconds=(time.perf_counter() - started) / rows, network_seconds=network_seconds)
 
     def segment(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """The network's answer on one preprocessed case, through the postprocessing, under ``pred``.
@@ -105,11 +127,18 @@ class CaseRunner:
         Args:
             item: with ``image`` (C, H, W, D) or (C, H, W).
         """
-        image = item[CommonKeys.IMAGE].to(self.device)
-        with eval_mode(self.network):
-            answer = self._answer(image[None])
-        done: Mapping[str, Any] = {**item, CommonKeys.IMAGE: image, **answer}
+        asked = time.perf_counter()
+        answer = (self._ask or self.answer)(item[CommonKeys.IMAGE])
+        waiting = time.perf_counter() - asked - answer[NETWORK_SECONDS]
+        done: Mapping[str, Any] = {**item, **answer, _WAITING_SECONDS: waiting}
         return dict(done if self.postprocessing is None else self.postprocessing(done))
+
+    def answer(self, image: torch.Tensor) -> dict[str, Any]:
+        """What the network gives for a preprocessed image (C, H, W, D) or (C, H, W): ``pred``, and how long it took."""
+        started = time.perf_counter()
+        with eval_mode(self.network):
+            answer = self._answer(image.to(self.device)[None])
+        return {**answer, NETWORK_SECONDS: time.perf_counter() - started}
 
     def _answer(self, image: torch.Tensor) -> dict[str, Any]:
         if self.quality is None:
@@ -157,7 +186,7 @@ class CaseRunner:
         form, prediction = form_of(item[ITEM]), done[CommonKeys.PRED]
         takes_probabilities = measurer.kind.takes_probabilities
         measured = done.get(PROBABILITIES, prediction) if takes_probabilities else prediction
-        masks = measured.numpy(force=True) if takes_probabilities else prediction.numpy(force=True).astype(np.uint8)
+        masks = measured.numpy(force=True) if takes_probabilities else _class_numbers(prediction)
         affine = original_affine(prediction) if form.kind == "volume" else None
         images = form.as_in_file(item[CommonKeys.IMAGE])
         rows = [
@@ -171,6 +200,10 @@ class CaseRunner:
             return rows
         judged = [self.quality.judge(evidence, frame, row.organs, masks[frame].size) for frame, row in enumerate(rows)]
         return [row.judged(one.expected_dice, one.review) for row, one in zip(rows, judged)]
+
+
+def _class_numbers(prediction: torch.Tensor) -> np.ndarray:
+    return np.asarray(prediction.numpy(force=True).astype(np.uint8, copy=False))
 
 
 def _all_remarks(*sources: Any) -> list[str]:

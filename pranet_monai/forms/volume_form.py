@@ -59,8 +59,8 @@ class VolumeForm(Form):
         """See the base class: (frames, H, W, D)."""
         wanted = nib.io_orientation(original_affine(image))
         turn = nib.orientations.ornt_transform(nib.io_orientation(np.asarray(image.affine)), wanted)
-        array = image.numpy(force=True)
-        return np.stack([nib.orientations.apply_orientation(frame, turn) for frame in array])
+        by_voxel = np.moveaxis(image.numpy(force=True), 0, -1)  # turned as a view: a CT isn't copied for a picture
+        return np.moveaxis(nib.orientations.apply_orientation(by_voxel, turn), -1, 0)
 
     def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap, made_by: Provenance) -> None:
         """See the base class.

@@ -51,7 +51,9 @@ class CaseResult:
         case: its name.
         status: "ok", "failed", or "skipped" where an earlier run has finished it.
         reason: why it failed.
-        seconds: that it took, loading, measuring and drawing included; of a cine for each frame.
+        seconds: that it took, loading, saving, measuring and drawing included, waiting for the network's turn not; of a
+            cine for each frame.
+        network_seconds: of these, the network's own; None where it wasn't asked.
         rows: one, or one per frame of a cine; of a skipped case the names alone.
         remarks: what was assumed where its files say too little or contradict themselves.
     """
@@ -60,6 +62,7 @@ class CaseResult:
     status: Literal["ok", "failed", "skipped"]
     reason: str = ""
     seconds: float | None = None
+    network_seconds: float | None = None
     rows: list[MeasuredRow] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 

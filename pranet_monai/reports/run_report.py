@@ -28,7 +28,7 @@ from pranet_monai.storage.tables import CaseTable, Row, read_csv, write_csv, wri
 
 __all__ = ["RunReport"]
 
-CASE_COLUMNS = ["case", "status", "reason", "remark", "seconds"]
+CASE_COLUMNS = ["case", "status", "reason", "remark", "seconds", "network_seconds"]
 KEPT = "kept from an earlier run"
 
 
@@ -106,6 +106,7 @@ class RunReport:
         else:
             self._metrics.drop([measured.name])
         row: Row = {"case": measured.name, **self._private(_outcome(result)), "seconds": result.seconds}
+        row["network_seconds"] = result.network_seconds
         row[REVIEW] = measured.review
         organs = measured.organs
         row |= {f"{name}_{organ['organ']}": organ.get(name) for organ in organs for name in self._organ_columns}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,13 @@ def mask_path(out: Path, case: str) -> Path:
 
 
 def evaluator(
-    data: Path, out: Path, resume: bool = False, quiet: bool = True, weights: Path | None = None
+    data: Path,
+    out: Path,
+    resume: bool = False,
+    quiet: bool = True,
+    weights: Path | None = None,
+    workers: int = 0,
+    then: Sequence[Callable[[Any], Any]] = (),
 ) -> tuple[CaseEvaluator, RunReport]:
     cases = find_cases(data, labels="optional", output_dir=out)
     preprocessing = Compose([LoadCased("image"), Orientationd("image", "RAS", labels=None)])
@@ -53,12 +59,13 @@ def evaluator(
         [
             Invertd("pred", transform=preprocessing, orig_keys="image"),
             SaveMaskd("pred", out, ACDC, weights),
+            *then,
         ]
     )
     report = RunReport(out, ACDC, resume=resume, previews=False)
     engine = CaseEvaluator(
         device="cpu",
-        val_data_loader=CaseLoader(CaseDataset(cases, preprocessing, out, resume, ACDC, weights)),
+        val_data_loader=CaseLoader(CaseDataset(cases, preprocessing, out, resume, ACDC, weights), workers),
         network=torch.nn.Identity(),
         inferer=Threshold(),
         postprocessing=postprocessing,
