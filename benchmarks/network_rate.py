@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How near a network comes to the machine's own rate of multiplying matrices, in float32, in one run.
+
+    python benchmarks/network_rate.py
+
+The network's multiplications and additions are counted by PyTorch (``torch.utils.flop_counter``); the machine's rate is
+that of a product of two matrices of 2048 x 2048. Both take turns, and the least time of each counts. A ratio of 1 would
+be a network that is nothing but large matrix products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pranet_monai.networks.nets import EMCADNet
+
+SIDE = 2048
+
+
+@torch.inference_mode()
+def take_turns(works: Sequence[Callable[[], object]], repeats: int) -> np.ndarray:
+    """Least seconds of each, (works, 2): of wall time, and of this process's processor time."""
+    times = np.full((len(works), 2), np.inf)
+    for _ in range(repeats):
+        for least, work in zip(times, works):
+            started = np.array([time.perf_counter(), time.process_time()])
+            work()
+            np.minimum(least, np.array([time.perf_counter(), time.process_time()]) - started, out=least)
+    return times
+
+
+def gigaflop(work: Callable[[], object]) -> float:
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        work()
+    return float(counted.get_total_flops()) / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backbones", nargs="+", default=["pvt_v2_b2", "resnet18", "efficientnet_lite0"])
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"{platform.processor() or platform.machine()}, {arguments.threads} threads, load {os.getloadavg()[0]:.1f}; "
+          f"Python {platform.python_version()}, torch {torch.__version__}")  # fmt: skip
+    left, right = torch.rand(2, SIDE, SIDE).unbind()
+    product = partial(torch.mm, left, right)
+    for backbone in arguments.backbones:
+        network = EMCADNet(in_channels=1, out_channels=9, backbone=backbone).eval()
+        network = network.to(memory_format=torch.channels_last)
+        once = partial(network, torch.rand(arguments.batch, 1, arguments.size, arguments.size))
+        count = gigaflop(once)
+        times = take_turns((product, once), arguments.repeats)
+        machine, rate = gigaflop(product) / times[0], count / times[1]
+        print(f"EMCAD {backbone}: {count / arguments.batch:.2f} GFLOP and {1e3 * times[1, 0] / arguments.batch:.1f} ms "
+              f"a slice, {rate[0]:.0f} GFLOP/s; torch.mm {machine[0]:.0f} GFLOP/s; ratio {machine[0] / rate[0]:.2f}, "
+              f"by processor time {machine[1] / rate[1]:.2f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
