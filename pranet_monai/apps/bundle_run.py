@@ -27,6 +27,7 @@ from pranet_monai.apps.endings import (
 from pranet_monai.apps.overrides import check_argv
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.splits import cases_of_split
+from pranet_monai.engines.case_dataset import check_workers
 from pranet_monai.engines.weights import find_weights, weights_to_start_from
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import KindName
@@ -80,18 +81,22 @@ def check_run(
             RunFolder(output_dir).check_unlocked()
 
 
-def check_parts(cases: Sequence[Mapping[str, Any]], inferer: Inferer, postprocessing: Callable) -> None:
+def check_parts(
+    cases: Sequence[Mapping[str, Any]], inferer: Inferer, postprocessing: Callable, workers: int | None = 0
+) -> None:
     """Lets a config make what can be wrong in it before a former report is touched.
 
     Args:
         cases: as ``find_cases`` lists them; making them refuses what it can't understand.
         inferer: must give labels or probabilities.
         postprocessing: the transforms that make masks of that.
+        workers: processes beside the network's, see ``CaseLoader``.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
     with ends_in_one_line(KEPT_CASES):
+        check_workers(workers)
         output = getattr(getattr(inferer, "inferer", inferer), "output", None)  # of what a MultiViewInferer holds, too
         if output == "logits" and any(
             isinstance(step, AsLabelsd) for step in getattr(postprocessing, "transforms", ())

@@ -29,6 +29,8 @@ __all__ = [
     "LOADING_SECONDS",
     "CaseDataset",
     "CaseLoader",
+    "check_workers",
+    "usual_workers",
 ]
 
 CASE, ERROR = "case", "error"
@@ -135,9 +137,18 @@ class CaseLoader(ThreadDataLoader):
 
     def __init__(self, dataset: CaseDataset, workers: int | None = 0) -> None:
         super().__init__(dataset, buffer_size=1, batch_size=1, num_workers=0, collate_fn=_only_item)
-        if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 0):
-            raise UsageError(f"workers {workers!r}: allowed: 0 or more processes; null for as many as are useful here")
+        check_workers(workers)
         self.workers = (usual_workers() if len(dataset) > 1 else 0) if workers is None else workers
+
+
+def check_workers(workers: Any) -> None:
+    """Refuses what is no number of processes.
+
+    Raises:
+        UsageError: it isn't None, and no whole number from 0 on.
+    """
+    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 0):
+        raise UsageError(f"workers {workers!r}: allowed: 0 or more processes; null for as many as are useful here")
 
 
 def usual_workers() -> int:

@@ -46,7 +46,8 @@ class CaseWorker:
     def __init__(self, runner: CaseRunner, items: Dataset) -> None:
         with _STARTING:
             self._pipe, theirs = _CONTEXT.Pipe()
-            self._process = _CONTEXT.Process(target=_work, args=(theirs, self._pipe, runner, items), daemon=True)
+            parts = theirs, self._pipe, runner.asking(_nobody), items
+            self._process = _CONTEXT.Process(target=_work, args=parts, daemon=True)
             self._process.start()
             theirs.close()
 
@@ -108,6 +109,10 @@ def _work(pipe: Connection, theirs: Connection, runner: CaseRunner, items: Datas
             _send(pipe, done)
     except (EOFError, ConnectionError):
         return
+
+
+def _nobody(image: torch.Tensor) -> NoReturn:
+    raise NotImplementedError("the process that has the network isn't known yet")
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -35,6 +35,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("resume", "maybe", "resume 'maybe': allowed: True or False"),
     ("resume", "false", "resume 'false': allowed: True or False"),
     ("quiet", 2, "quiet 2: allowed: True or False"),
+    ("workers", -1, "workers -1: allowed: 0 or more processes"),
+    ("workers", "many", "workers 'many': allowed: 0 or more processes"),
     ("save_probabilities", "no", "save_probabilities 'no': allowed: True or False"),
     ("amp", "half", "amp='half' is unknown: use one of"),
     ("dataset_dir", "", "dataset_dir: found an empty path; allowed: a folder, . for the current one"),
