@@ -114,6 +114,22 @@ def test_ground_floor_is_light(modules: tuple[str, ...], heavy: set[str]) -> Non
     assert not heavy & set(done.stdout.split())
 
 
+def test_dicom_libraries_wait_for_dicom(tmp_path: Path) -> None:
+    """MONAI Label's environment has another pydicom and no highdicom: everything loads and reads NIfTI without both."""
+    code = f"""
+import importlib, pkgutil, sys
+sys.modules["pydicom"] = sys.modules["highdicom"] = None
+import nibabel, numpy, pranet_monai
+for module in pkgutil.walk_packages(pranet_monai.__path__, "pranet_monai."):
+    importlib.import_module(module.name) if not module.name.endswith("__main__") else None
+nibabel.save(nibabel.Nifti1Image(numpy.ones((3, 4, 5), "int16"), numpy.eye(4)), {str(tmp_path / "a.nii.gz")!r})
+from pranet_monai.transforms.load import LoadCased
+print(LoadCased("image")(dict(image={str(tmp_path / "a.nii.gz")!r}))["image"].shape)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert "(1, 3, 4, 5)" in done.stdout.replace("torch.Size([", "(").replace("])", ")")
+
+
 def test_table_has_no_cycle() -> None:
     done: set[str] = set()
     while len(done) < len(ALLOWED):

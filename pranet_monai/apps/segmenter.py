@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from pranet_monai.data.labels import LabelMap
 from pranet_monai.engines.case_dataset import CASE
 from pranet_monai.engines.case_runner import EVIDENCE, CaseRunner
 from pranet_monai.errors import UsageError, unwrapped
-from pranet_monai.forms import FORMS, form_of
+from pranet_monai.forms import FORMS, Form, form_of
+from pranet_monai.forms.base import DicomPaths
 from pranet_monai.forms.grid import original_affine
 from pranet_monai.forms.memory import image_in_memory, volume_in_memory
-from pranet_monai.forms.provenance import Provenance
+from pranet_monai.forms.provenance import Algorithm, Provenance
+from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.forms.volume_form import mask_on_file_grid
 from pranet_monai.quality import Evidence, Judgement, QualityJudge
 from pranet_monai.reports.kinds import create_kind
@@ -49,6 +51,8 @@ class Segmentation:
         label_map: the classes.
         kind: "volume" or "image".
         made_by: hashes of the input and the weights, which a saved mask holds.
+        algorithm: name and version of the bundle, which a DICOM segmentation holds.
+        item: the case that it was made of.
         evidence: what the mask's quality can be told from, where it was gathered.
         judgements: for each frame the Dice to be expected of each organ, and whether to look at the mask first; empty
             where the bundle has no calibration of its weights.
@@ -58,6 +62,8 @@ class Segmentation:
     label_map: LabelMap
     kind: str
     made_by: Provenance
+    algorithm: Algorithm = Algorithm()
+    item: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
     judgements: tuple[Judgement, ...] = ()
 
@@ -81,17 +87,34 @@ class Segmentation:
         """Writes the file that ``pranet-monai segment`` would, with names and colours of the classes, whole or not.
 
         Args:
-            path: ends in ``.nii.gz`` or ``.nii``, of an image's mask in ``.png``; its folder is made if need be.
+            path: ends in ``.nii.gz`` or ``.nii``, of an image's mask in ``.png``; its folder is made if need be. Of
+                DICOM input also in ``.dcm``: a DICOM segmentation, with a report of the volumes beside it as
+                ``…_report.dcm``; of a cine one of each per frame, ``…_frame01.dcm``.
+
+        Returns:
+            The file; of a cine in DICOM that of its first frame.
 
         Raises:
             UsageError: it ends otherwise.
         """
         target = Path(path).expanduser()
-        endings = (".png",) if self.kind == "image" else (".nii.gz", ".nii")
+        form = form_of(self.item) if self.item else _SAVED_AS[self.kind]
+        endings = (".png",) if self.kind == "image" else (".nii.gz", ".nii", *((".dcm",) if form.writes_dicom else ()))
         if not target.name.lower().endswith(endings):
             raise UsageError(f"{target}: found another kind of file; allowed for this mask: {', '.join(endings)}")
+        if target.suffix.lower() == ".dcm":
+            return self._save_dicom(target, form)
         _SAVED_AS[self.kind].write_mask(target, self.tensor, self.label_map, self.made_by)
         return target
+
+    def _save_dicom(self, target: Path, form: Form) -> Path:
+        names = RunFolder(target.parent).row_names({"case": target.stem}, self.tensor)
+        paths = [
+            DicomPaths(target.with_name(f"{name}.dcm"), target.with_name(f"{name.removesuffix('_seg')}_report.dcm"))
+            for name in names
+        ]
+        form.write_dicom(self.item, paths, self.tensor, self.label_map, self.made_by, self.algorithm)
+        return paths[0].segmentation
 
 
 class Segmenter:
@@ -125,6 +148,7 @@ class Segmenter:
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
         found = find_bundle(bundle)
+        self._algorithm = Algorithm(found.name, str(found.metadata.get("version", "")))
         options: dict[str, Any] = {"bundle_root": str(found.folder), "amp": amp, **device_of(device)}
         options |= mirrored(found) if tta else {}
         changes = dict(overrides or {})
@@ -153,14 +177,17 @@ class Segmenter:
         self._runner = CaseRunner(*parts, self._quality)
 
     def __call__(
-        self, source: str | Path | np.ndarray | torch.Tensor, affine: np.ndarray | torch.Tensor | None = None
+        self,
+        source: str | Path | Mapping[str, Any] | np.ndarray | torch.Tensor,
+        affine: np.ndarray | torch.Tensor | None = None,
     ) -> Segmentation:
         """Segments one case.
 
         Args:
-            source: a file of any form that ``pranet-monai segment`` reads. Or an array as its file would hold it,
-                (H, W), (H, W, D) or (H, W, D, T), an image (H, W, 3) in 0 to 255; or a MetaTensor as MONAI's transforms
-                have it, (C, H, W, D) or (3, H, W).
+            source: a file of any form that ``pranet-monai segment`` reads, of DICOM a folder or a zip with one series,
+                too; or an item of ``find_cases``. Or an array as its file would hold it, (H, W), (H, W, D) or
+                (H, W, D, T), an image (H, W, 3) in 0 to 255; or a MetaTensor as MONAI's transforms have it,
+                (C, H, W, D) or (3, H, W).
             affine: of an array, voxel to RAS mm, 4 x 4; a MetaTensor has its own, an image none.
 
         Returns:
@@ -171,8 +198,9 @@ class Segmenter:
             UsageError: when a file isn't there, or a folder holds several cases.
         """
         with unwrapped():
-            if isinstance(source, (str, Path)):
-                item = self._item(source)
+            item: Mapping[str, Any]
+            if isinstance(source, (str, Path, Mapping)):
+                item = source if isinstance(source, Mapping) else self._item(source)
                 fingerprint = form_of(item).fingerprint(item)
                 loaded = self._preprocessing(item)
             else:
@@ -181,7 +209,9 @@ class Segmenter:
                 loaded = self._preprocessing(item, start=1)  # the first step is the loader
             done = self._runner.segment(loaded)
         made_by, evidence = Provenance(fingerprint, self._weights_sha256), done.get(EVIDENCE)
-        result = Segmentation(done[CommonKeys.PRED], self.label_map, self.kind, made_by, evidence)
+        from_file = item if isinstance(source, (str, Path, Mapping)) else {}
+        tensor, algorithm = done[CommonKeys.PRED], self._algorithm
+        result = Segmentation(tensor, self.label_map, self.kind, made_by, algorithm, from_file, evidence)
         return replace(result, judgements=self._judgements(result))
 
     def _judgements(self, result: Segmentation) -> tuple[Judgement, ...]:

@@ -14,7 +14,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED = {"CT": CT + ".1", "MR": MR + ".1"}
-NAME, ID = "DOE^JANE", "MRN4711"
+NAME, ID = "WINTERBOTTOM^HERMIONE", "MRN4711000815"  # found in no other bytes by chance
 Change = Callable[[Dataset, int, int], None]
 """Gets a plane's file, which slice it is and which frame, before it is written."""
 

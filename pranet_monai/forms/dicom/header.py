@@ -21,6 +21,7 @@ TIME_KEYS = (
     "TemporalPositionIndex",
     "TemporalPositionIdentifier",
     "AcquisitionNumber",
+    "EffectiveEchoTime",
     "EchoTime",
     "DiffusionBValue",
     "InstanceNumber",
@@ -145,60 +146,60 @@ def _read(place: str) -> Header:
         with warnings.catch_warnings(), open_file(place) as file:
             warnings.simplefilter("ignore")  # values that break a rule of the standard are the rule
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
-            return _header(place, dataset)
+            return _header(place, {element.keyword: element.value for element in dataset})
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one file is told of that file
         what = " ".join(f"{type(error).__name__}: {error}".split())
         return Header(place, error=f"{place}: found a file that can't be read as DICOM ({what}); fix: copy it again")
 
 
-def _header(place: str, dataset: Any) -> Header:
-    if "SOPClassUID" not in dataset and "Rows" not in dataset:
+def _header(place: str, values: Mapping[str, Any]) -> Header:
+    if "SOPClassUID" not in values and "Rows" not in values:
         return Header(place, error=f"{place}: found a file that can't be read as DICOM; fix: copy it again")
-    folder, has_uids = folder_of(place), bool(dataset.get("StudyInstanceUID") and dataset.get("SeriesInstanceUID"))
-    number = dataset.get("SeriesNumber")
+    folder, has_uids = folder_of(place), bool(values.get("StudyInstanceUID") and values.get("SeriesInstanceUID"))
+    number = values.get("SeriesNumber")
     facts: dict[str, Any] = {
-        "study": str(dataset.get("StudyInstanceUID") or folder),
-        "series": str(dataset.get("SeriesInstanceUID") or folder),
+        "study": str(values.get("StudyInstanceUID") or folder),
+        "series": str(values.get("SeriesInstanceUID") or folder),
         "series_number": None if number in (None, "") else int(number),
-        "patient": str(dataset.get("PatientID") or ""),
-        "modality": str(dataset.get("Modality") or ""),
-        "reference_frame": str(dataset.get("FrameOfReferenceUID") or ""),
+        "patient": str(values.get("PatientID") or ""),
+        "modality": str(values.get("Modality") or ""),
+        "reference_frame": str(values.get("FrameOfReferenceUID") or ""),
         "has_uids": has_uids,
     }
-    other = _other_than_image(dataset)
+    other = _other_than_image(values)
     if other:
-        return Header(place, other, **facts, segments=tuple(_referenced_series(dataset)))
-    if not all(dataset.get(name) for name in ("Rows", "Columns", "BitsAllocated")):
+        return Header(place, other, **facts, segments=tuple(_referenced_series(values)))
+    if not all(values.get(name) for name in ("Rows", "Columns", "BitsAllocated")):
         missing = f"{place}: found no pixel data; allowed: an image with its pixels; fix: export the series again"
         return Header(place, **facts, error=missing)
-    frames = int(dataset.get("NumberOfFrames", 1) or 1)
-    if frames > max(1, len(dataset.get("PerFrameFunctionalGroupsSequence", None) or [])):
+    frames = int(values.get("NumberOfFrames", 1) or 1)
+    if frames > max(1, len(values.get("PerFrameFunctionalGroupsSequence", None) or [])):
         several = f"{place}: found {frames} pictures in one file without a place for each; fix: export it as enhanced "
         return Header(place, **facts, error=f"{several}multi-frame, or as one file per picture")
-    return Header(place, **facts, planes=tuple(_planes(place, dataset, frames)))
+    return Header(place, **facts, planes=tuple(_planes(place, values, frames)))
 
 
-def _other_than_image(dataset: Any) -> str:
+def _other_than_image(values: Mapping[str, Any]) -> str:
     """What a file is, where it is no image of a volume; empty where it is one."""
-    sop_class = str(dataset.get("SOPClassUID", ""))
+    sop_class = str(values.get("SOPClassUID", ""))
     if sop_class in _SEGMENTATIONS:
         return "segmentation"
     if sop_class.startswith(_ROOT) and sop_class.removeprefix(_ROOT) not in _VOLUMES:
-        name = getattr(dataset.SOPClassUID, "name", sop_class)
+        name = getattr(values["SOPClassUID"], "name", sop_class)
         return str(name).removesuffix(" Storage")
-    if "LOCALIZER" in [str(word).upper() for word in dataset.get("ImageType", None) or []]:
+    if "LOCALIZER" in str(values.get("ImageType", "")).upper():
         return "localizer"
-    return "colour picture" if int(dataset.get("SamplesPerPixel", 1) or 1) != 1 else ""
+    return "colour picture" if int(values.get("SamplesPerPixel", 1) or 1) != 1 else ""
 
 
-def _referenced_series(dataset: Any) -> Iterator[str]:
-    for series in dataset.get("ReferencedSeriesSequence", None) or []:
+def _referenced_series(values: Mapping[str, Any]) -> Iterator[str]:
+    for series in values.get("ReferencedSeriesSequence", None) or []:
         yield str(series.get("SeriesInstanceUID", ""))
 
 
-def _planes(place: str, dataset: Any, frames: int) -> Iterator[Plane]:
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence", None) or []
-    shared = (dataset.get("SharedFunctionalGroupsSequence", None) or [None])[0]
+def _planes(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plane]:
+    per_frame = values.get("PerFrameFunctionalGroupsSequence", None) or []
+    shared = (values.get("SharedFunctionalGroupsSequence", None) or [None])[0]
     for frame in range(frames):
         groups = [
             group for group in (per_frame[frame] if frame < len(per_frame) else None, shared) if group is not None
@@ -206,52 +207,48 @@ def _planes(place: str, dataset: Any, frames: int) -> Iterator[Plane]:
         yield Plane(
             place,
             frame,
-            str(dataset.get("SOPInstanceUID", place)),
-            _numbers(_from("PlanePositionSequence", "ImagePositionPatient", groups, dataset), 3),
-            _numbers(_from("PlaneOrientationSequence", "ImageOrientationPatient", groups, dataset), 6),
-            _numbers(_from("PixelMeasuresSequence", "PixelSpacing", groups, dataset), 2),
-            (int(dataset.Rows), int(dataset.Columns)),
-            dict(_times(groups, dataset, frame)),
-            _distance(groups, dataset),
+            str(values.get("SOPInstanceUID", place)),
+            _numbers(_from("PlanePositionSequence", "ImagePositionPatient", groups, values), 3),
+            _numbers(_from("PlaneOrientationSequence", "ImageOrientationPatient", groups, values), 6),
+            _numbers(_from("PixelMeasuresSequence", "PixelSpacing", groups, values), 2),
+            (int(values["Rows"]), int(values["Columns"])),
+            dict(_times(groups, values, frame)),
+            _distance(groups, values),
         )
 
 
 _SEQUENCE_OF_TIME = {
     "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
     "TemporalPositionIndex": "FrameContentSequence",
-    "EchoTime": "MREchoSequence",
+    "EffectiveEchoTime": "MREchoSequence",
     "DiffusionBValue": "MRDiffusionSequence",
 }
 
 
-def _times(groups: list[Any], dataset: Any, frame: int) -> Iterator[tuple[str, float]]:
+def _times(groups: list[Any], values: Mapping[str, Any], frame: int) -> Iterator[tuple[str, float]]:
     for key in TIME_KEYS:
-        value = _from(_SEQUENCE_OF_TIME.get(key, ""), key, groups, dataset)
-        value = (
-            _from("MREchoSequence", "EffectiveEchoTime", groups, dataset) if key == "EchoTime" and not value else value
-        )
-        number = _numbers(value, 1)
+        number = _numbers(_from(_SEQUENCE_OF_TIME.get(key, ""), key, groups, values), 1)
         if key == "InstanceNumber":
             yield key, (number[0] if number else 0.0) * 1e6 + frame
         elif number:
             yield key, number[0]
 
 
-def _distance(groups: list[Any], dataset: Any) -> float | None:
+def _distance(groups: list[Any], values: Mapping[str, Any]) -> float | None:
     for name in ("SpacingBetweenSlices", "SliceThickness"):
-        number = _numbers(_from("PixelMeasuresSequence", name, groups, dataset), 1)
+        number = _numbers(_from("PixelMeasuresSequence", name, groups, values), 1)
         if number and number[0]:
             return abs(number[0])
     return None
 
 
-def _from(sequence: str, name: str, groups: list[Any], dataset: Any) -> Any:
+def _from(sequence: str, name: str, groups: list[Any], values: Mapping[str, Any]) -> Any:
     """A value of a frame's groups, of those that all frames share, or of the file."""
     for group in groups:
         items = group.get(sequence, None) if sequence else None
         if items and items[0].get(name, None) is not None:
             return items[0].get(name)
-    return dataset.get(name, None)
+    return values.get(name, None)
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
