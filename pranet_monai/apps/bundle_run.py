@@ -122,7 +122,7 @@ def check_device(device: torch.device | str, option: str) -> None:
         torch.empty(0, device=found)
         if found.type == "meta":
             raise NotImplementedError("it holds no numbers")
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = shorten(str(error), 60)
         raise UsageError(
             f"{option} {device}: found no such device ({reason}); allowed: cpu, or a GPU of this machine"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import io
 import re
+import shlex
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pranet_monai
 from pranet_monai.bundle_store import Bundle, find_bundle
 from pranet_monai.bundle_store.install import LEFT_OUT
 from pranet_monai.errors import UsageError
+from pranet_monai.storage.large_files import LISTING, published_hashes
 from pranet_monai.storage.tables import write_atomically
 
 __all__ = ["pack_bundle", "run"]
@@ -21,6 +23,15 @@ __all__ = ["pack_bundle", "run"]
 PACKAGE = Path(pranet_monai.__file__).parent
 # a fixed date makes the same content the same file, so that its hash can be published
 DATE = (2020, 1, 1, 0, 0, 0)
+MAIN_PACKAGES = {"monai": "monai", "torch": "pytorch", "numpy": "numpy"}
+ELSEWHERE = """\
+Where pranet-monai is installed: pranet-monai install {zip}
+Elsewhere, in an environment of its own:
+
+python -m zipfile -e {zip} . && cd {folder}
+pip install {packages}
+python -m monai.bundle run --config_file configs/inference.json --dataset_dir VOLUMES --output_dir RESULTS
+"""
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]*")
 
 
@@ -28,7 +39,8 @@ def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
     """Writes ``<output_dir>/<name>_v<version>.zip``.
 
     MONAI's bundle runner, the model zoo and MONAI Label all put a bundle's root folder on Python's search path, so the
-    package lies there and the configs work unchanged.
+    package lies there and the configs work unchanged. ``large_files.yml`` stays out where all that it lists is inside:
+    the zoo's tools would want to download it.
 
     Args:
         bundle: its name or folder, see :func:`~pranet_monai.bundle_store.find_bundle`.
@@ -45,7 +57,7 @@ def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for root, below in ((folder, Path()), (PACKAGE, Path(PACKAGE.name))):
-            for path in _files(root):
+            for path in _files(root, found):
                 entry = zipfile.ZipInfo((folder.name / below / path.relative_to(root)).as_posix(), DATE)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o644 << 16
@@ -57,12 +69,10 @@ def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     """Packs the bundle and says how to use the file."""
-    target = pack_bundle(args.bundle, args.output_dir)
+    target, bundle = pack_bundle(args.bundle, args.output_dir), find_bundle(args.bundle)
     print(f"{target} ({target.stat().st_size / 2**20:.1f} MiB)")
-    print(f"Where pranet-monai is installed: pranet-monai install {target.name}")
-    print("Elsewhere: unzip it, install monai and the required_packages_version of configs/metadata.json, and there")
-    print("run: python -m monai.bundle run --config_file configs/inference.json --dataset_dir DIR --output_dir DIR")
-    if not find_bundle(args.bundle).weights:
+    print(ELSEWHERE.format(zip=shlex.quote(target.name), folder=bundle.name, packages=_requirements(bundle)))
+    if not bundle.weights:
         print("It holds no weights (models/model.pt): they must be trained or imported before it can segment.")
     return 0
 
@@ -77,7 +87,18 @@ def _version(bundle: Bundle) -> str:
     return found
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _requirements(bundle: Bundle) -> str:
+    """What ``pip install`` must bring, as the model zoo reads it from the metadata."""
+    stated = bundle.metadata
+    versions = {name: stated.get(f"{key}_version") for name, key in MAIN_PACKAGES.items()}
+    versions |= stated.get("required_packages_version", {})
+    return " ".join(f"{name}=={version}" for name, version in versions.items() if version)
+
+
+def _files(root: Path, bundle: Bundle) -> Iterator[Path]:
+    left_out = set(LEFT_OUT)
+    if all(path.is_file() for path in published_hashes(bundle.folder)):
+        left_out.add(LISTING)
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not LEFT_OUT.intersection(path.relative_to(root).parts):
+        if path.is_file() and not left_out.intersection(path.relative_to(root).parts):
             yield path

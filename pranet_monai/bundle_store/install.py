@@ -151,7 +151,7 @@ def _unpack(archive: Path, name: str, target: Path) -> None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(entry) as source, file.open("xb") as sink:
                     shutil.copyfileobj(source, sink)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise UsageError(f"{archive}: found a damaged zip ({error}); fix: copy it again") from error
 
 

@@ -10,7 +10,9 @@ import yaml
 
 from pranet_monai.errors import UsageError
 
-__all__ = ["published_hashes"]
+__all__ = ["LISTING", "published_hashes"]
+
+LISTING = "large_files.yml"
 
 
 def published_hashes(bundle: Path) -> dict[Path, str]:
@@ -25,7 +27,7 @@ def published_hashes(bundle: Path) -> dict[Path, str]:
     Raises:
         UsageError: ``large_files.yml`` isn't what MONAI's bundles have under this name.
     """
-    listing = bundle / "large_files.yml"
+    listing = bundle / LISTING
     if not listing.is_file():
         return {}
     try:

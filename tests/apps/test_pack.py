@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from pranet_monai.__main__ import main
 from pranet_monai.apps import pack
 from pranet_monai.errors import UsageError
+from tests.bundles.conftest import BUNDLES, ROOT, read_json
 
 
 @pytest.fixture
@@ -37,6 +41,34 @@ def test_contents(bundle: Path, tmp_path: Path) -> None:
         assert archive.read("tiny_segmentation/LICENSE") == b"free"
     assert {"tiny_segmentation/configs/metadata.json", "tiny_segmentation/pranet_monai/__init__.py"} <= names
     assert not [name for name in names if "eval/" in name or "bundle.yaml" in name or "__pycache__" in name]
+
+
+def test_large_files_are_listed_only_where_one_is_missing(bundle: Path, tmp_path: Path) -> None:
+    """The zoo downloads what is listed, and fails without an address."""
+    entry = f"- path: models/model.pt\n  hash_val: {'a' * 64}\n  hash_type: sha256\n"
+    (bundle / "large_files.yml").write_text(f"large_files:\n{entry}")
+    listing = "tiny_segmentation/large_files.yml"
+    with zipfile.ZipFile(pack.pack_bundle(bundle, tmp_path / "without")) as archive:
+        assert listing in archive.namelist()
+    (bundle / "models").mkdir()
+    (bundle / "models" / "model.pt").write_text("tensors")
+    with zipfile.ZipFile(pack.pack_bundle(bundle, tmp_path / "with")) as archive:
+        assert listing not in archive.namelist()
+
+
+@pytest.mark.parametrize("folder", BUNDLES, ids=lambda folder: folder.name)
+def test_metadata_name_every_package_that_the_code_needs(folder: Path) -> None:
+    """As setup.cfg does; the model zoo installs what metadata name, and nothing else."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    ranges = dict(
+        re.fullmatch(r"([\w-]+)>=(.+)", line).groups() for line in setup["options"]["install_requires"].split()
+    )
+    metadata = read_json(folder / "configs" / "metadata.json")
+    stated = {name: metadata[f"{key}_version"] for name, key in pack.MAIN_PACKAGES.items()}
+    stated |= metadata["required_packages_version"]
+    assert stated.keys() == ranges.keys()
+    assert all(Version(stated[name]) >= Version(lowest) for name, lowest in ranges.items())
 
 
 def test_same_content_is_the_same_file(bundle: Path, tmp_path: Path) -> None:
