@@ -19,9 +19,9 @@ from pranet_monai.apps.overrides import check_ids
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.errors import unwrapped
 
-__all__ = ["as_path", "device_of", "is_one_of_several", "less_talk", "mirrored", "run_workflow"]
+__all__ = ["MIRRORED", "as_path", "device_of", "is_one_of_several", "less_talk", "mirrored", "run_workflow"]
 
-_MIRRORED = [[0], [1], [0, 1]]  # the inferer's tta for every mirroring of a slice
+MIRRORED = [[0], [1], [0, 1]]  # the inferer's tta for every mirroring of a slice
 _TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin", "timm.models._builder")
 
 
@@ -72,7 +72,7 @@ def mirrored(bundle: Bundle) -> dict[str, Any]:
     """The option that averages over mirrored passes."""
     inferer = ConfigParser.load_config_file(str(bundle.config("inference")))["inferer"]
     views = "#inferer" if "inferer" in inferer else ""  # each view of a MultiViewInferer is mirrored
-    return {f"inferer{views}#tta": _MIRRORED}
+    return {f"inferer{views}#tta": MIRRORED}
 
 
 def device_of(name: str | None) -> dict[str, str]:

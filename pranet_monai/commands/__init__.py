@@ -18,6 +18,7 @@ COMMANDS = (
     "check-data",
     "phantom",
     "pack",
+    "label-app",
     "import-checkpoint",
     "bundle-weights",
     "build-bundles",

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The app that ``monailabel start_server`` runs from a folder of ``pranet-monai label-app``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import HTTPException
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.tasks.activelearning.first import First
+from monailabel.tasks.activelearning.random import Random
+
+import pranet_monai
+from pranet_monai.bundle_store.served import served_bundles
+from pranet_monai.errors import own_error
+from pranet_monai.label.infer import BundleSegmentation
+from pranet_monai.label.train import BundleTraining
+
+__all__ = ["LabelApp"]
+
+
+class LabelApp(MONAILabelApp):
+    """Serves the bundles in ``model/`` of its folder.
+
+    Args:
+        app_dir: the app's folder.
+        studies: folder of volumes, or the address of a DICOMweb server.
+        conf: what ``--conf`` says: ``models`` names some of the bundles, separated by commas.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        names = [name.strip() for name in (conf or {}).get("models", "").split(",") if name.strip()]
+        self.bundles = served_bundles(app_dir, names)
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf or {},
+            name="pranet-monai",
+            description="Volumes segmented slice by slice; research only, not a medical device",
+            version=pranet_monai.__version__,
+        )
+
+    def init_infers(self) -> dict[str, BundleSegmentation]:
+        """A model of each bundle."""
+        return {bundle.name: BundleSegmentation(bundle) for bundle in self.bundles}
+
+    def init_trainers(self) -> dict[str, BundleTraining]:
+        """A training of each bundle."""
+        return {bundle.name: BundleTraining(bundle, self.conf) for bundle in self.bundles}
+
+    def init_strategies(self) -> dict[str, Any]:
+        """How the next case to annotate is chosen."""
+        return {"random": Random(), "first": First()}
+
+    def infer(self, request: Mapping[str, Any], datastore: Any = None) -> Any:
+        """Segments; what is wrong comes to the client in a sentence."""
+        with _in_words():
+            return super().infer(request, datastore)
+
+    def train(self, request: Mapping[str, Any]) -> Any:
+        """Trains. MONAI Label does it in a process of its own and shows what that prints: a wrong use is one line."""
+        sys.excepthook = _without_frames
+        with _in_words():
+            return super().train(request)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if found := own_error(error):
+            raise HTTPException(status_code=400, detail=str(found)) from None
+        raise
+
+
+def _without_frames(kind: type[BaseException], error: BaseException, frames: Any) -> None:
+    """What ends the process, in one line where it is an error in words."""
+    if isinstance(error, HTTPException):
+        print(f"error: {error.detail}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, frames)
