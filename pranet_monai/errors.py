@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["BadCaseError", "UsageError", "full_disk_in", "own_error", "reason_of", "unwrapped"]
+__all__ = ["BadCaseError", "NetworkError", "UsageError", "full_disk_in", "own_error", "reason_of", "unwrapped"]
 
 # how MONAI says that a component of a config couldn't be made
 _NOT_MADE = re.compile(r"Failed to instantiate component '(?P<component>[^']+)'")
@@ -16,6 +16,10 @@ _NOT_MADE = re.compile(r"Failed to instantiate component '(?P<component>[^']+)'"
 
 class UsageError(ValueError):
     """The whole command can't start (wrong folder, missing weights, unwritable output): exit code 2."""
+
+
+class NetworkError(UsageError):
+    """The network can't be run as asked. Found when the first case wants it, no other case could be better."""
 
 
 class BadCaseError(ValueError):

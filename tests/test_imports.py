@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks.nets": {"networks.blocks", "networks.backbones", "networks.decoders", "networks.table"},
     "networks": NETWORK_PARTS,
     "losses": set(),
+    "runtimes": {"storage"},
     "inferers": {"geometry", "transforms"},
     "data.organs": set(),
     "data.labels": {"data.organs"},

@@ -17,6 +17,7 @@ from pranet_monai.commands import COMMANDS, names
 from pranet_monai.data.datasets import DATA_SETS
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM
+from pranet_monai.runtimes import AUTO, PRECISIONS, RUNTIMES
 
 HEAVY = ("torch", "monai", "nibabel", "numpy", "pandas", "scipy", "matplotlib")
 
@@ -110,3 +111,6 @@ def test_names_in_help_texts_are_those_of_the_tables() -> None:
     assert tuple(DATA_SETS) == names.DATA_SETS
     assert tuple(HIGHER_IS_BETTER) == names.METRICS
     assert names.TOLERANCE_MM == DEFAULT_TOLERANCE_MM
+    assert (AUTO, *RUNTIMES) == names.RUNTIMES
+    assert PRECISIONS == names.PRECISIONS
+    assert tuple(runtime.file_format for runtime in RUNTIMES.values() if runtime.file_format) == names.FORMATS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pranet_monai.apps.overrides import parsed
-from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, mirrored, run_workflow
+from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, mirrored, run_workflow, runtime_options
 from pranet_monai.bundle_store import all_bundles, find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.run_folder import OutputFormat
@@ -28,7 +28,8 @@ def segment(
     labels: str | Path | None = None,
     evaluate: bool = False,
     tta: bool = False,
-    amp: bool = False,
+    runtime: str | Path | None = None,
+    precision: str | None = None,
     save_probabilities: bool = False,
     output_format: OutputFormat | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -45,7 +46,9 @@ def segment(
         labels: folder of the experts' masks, or "none"; default: they are looked for beside the images.
         evaluate: a case without an expert's mask counts as failed.
         tta: average over mirrored passes.
-        amp: half precision.
+        runtime: what runs the network: "auto", a name of :data:`~pranet_monai.runtimes.RUNTIMES`, or a file of
+            ``pranet-monai export``; default: the config's, PyTorch.
+        precision: "fp32" or "bf16"; default: the config's, fp32.
         save_probabilities: write them as well, floats on the image's grid.
         output_format: "nifti", "dicom_seg" or "both"; default: the bundle's, which is "both" where the input is DICOM.
         overrides: further changes of the config, ``id#part`` → value.
@@ -59,12 +62,13 @@ def segment(
     if evaluate and str(labels) == "none":
         raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of both")
     options: dict[str, Any] = {"dataset_dir": as_path(source), "output_dir": as_path(output), **device_of(device)}
-    wanted = {"resume": resume, "quiet": quiet, "amp": amp, "save_probabilities": save_probabilities}
+    wanted = {"resume": resume, "quiet": quiet, "save_probabilities": save_probabilities}
     options |= {name: True for name, is_wanted in wanted.items() if is_wanted}
     if output_format is not None:
         options["output_format"] = output_format
     found = find_bundle(bundle)
     options |= mirrored(found) if tta else {}
+    options |= runtime_options(runtime, precision)
     if labels is not None:
         options |= {"cases#labels": "none"} if str(labels) == "none" else {"cases#label_dir": as_path(labels)}
     configs = ["inference", *(["evaluate"] if evaluate else [])]
@@ -83,6 +87,6 @@ def run(args: argparse.Namespace) -> int:
         )
     return segment(
         args.input, args.output, args.bundle, device=args.device, resume=args.resume, quiet=args.quiet,
-        labels=args.labels, evaluate=args.evaluate, tta=args.tta, amp=args.amp,
+        labels=args.labels, evaluate=args.evaluate, tta=args.tta, runtime=args.runtime, precision=args.precision,
         save_probabilities=args.save_probabilities, output_format=args.output_format, overrides=parsed(args.overrides),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from monai.transforms import Compose, SaveImaged
 from monai.utils import CommonKeys
 
 from pranet_monai.apps.overrides import check_ids
-from pranet_monai.apps.workflow import device_of, mirrored
+from pranet_monai.apps.workflow import device_of, mirrored, runtime_options
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import LabelMap
@@ -124,7 +124,9 @@ class Segmenter:
         bundle: name, folder or packed zip, see :func:`~pranet_monai.bundle_store.find_bundle`.
         device: see ``torch.device``; default: the GPU where there is one.
         tta: average over mirrored passes.
-        amp: half precision.
+        runtime: what runs the network: "auto", a name of :data:`~pranet_monai.runtimes.RUNTIMES`, or a file of
+            ``pranet-monai export``; default: the config's, PyTorch.
+        precision: "fp32" or "bf16"; default: the config's, fp32.
         overrides: further changes of the bundle's ``inference.json``, ``id#part`` → value.
 
     Raises:
@@ -144,12 +146,14 @@ class Segmenter:
         device: str | None = None,
         *,
         tta: bool = False,
-        amp: bool = False,
+        runtime: str | Path | None = None,
+        precision: str | None = None,
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
         found = find_bundle(bundle)
         self._algorithm = Algorithm(found.name, str(found.metadata.get("version", "")))
-        options: dict[str, Any] = {"bundle_root": str(found.folder), "amp": amp, **device_of(device)}
+        options: dict[str, Any] = {"bundle_root": str(found.folder), **device_of(device)}
+        options |= runtime_options(runtime, precision)
         options |= mirrored(found) if tta else {}
         changes = dict(overrides or {})
         check_ids({id: id for id in changes}, [found.config("inference")], "overrides: ")

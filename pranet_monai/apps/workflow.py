@@ -19,7 +19,16 @@ from pranet_monai.apps.overrides import check_ids
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.errors import unwrapped
 
-__all__ = ["MIRRORED", "as_path", "device_of", "is_one_of_several", "less_talk", "mirrored", "run_workflow"]
+__all__ = [
+    "MIRRORED",
+    "as_path",
+    "device_of",
+    "is_one_of_several",
+    "less_talk",
+    "mirrored",
+    "run_workflow",
+    "runtime_options",
+]
 
 MIRRORED = [[0], [1], [0, 1]]  # the inferer's tta for every mirroring of a slice
 _TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin", "timm.models._builder")
@@ -85,6 +94,12 @@ def device_of(name: str | None) -> dict[str, str]:
         return {}
     check_device(name, "--device")
     return {"device": name}
+
+
+def runtime_options(runtime: str | Path | None, precision: str | None) -> dict[str, str]:
+    """The options that say what runs the network; none leaves the bundle its choice."""
+    given = {"runtime": None if runtime is None else as_path(runtime), "precision": precision}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def as_path(path: str | Path) -> str:

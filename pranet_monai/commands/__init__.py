@@ -18,6 +18,7 @@ COMMANDS = (
     "check-data",
     "phantom",
     "pack",
+    "export",
     "label-app",
     "import-checkpoint",
     "bundle-weights",

@@ -6,10 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
-__all__ = ["DATA_SETS", "LABEL_MAPS", "METRICS", "TOLERANCE_MM", "Known"]
+__all__ = ["DATA_SETS", "FORMATS", "LABEL_MAPS", "METRICS", "PRECISIONS", "RUNTIMES", "TOLERANCE_MM", "Known"]
 
 DATA_SETS = ("acdc", "synapse", "kits23", "chaos_mr", "hippocampus", "amos", "polyp")
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
+RUNTIMES = ("auto", "torch", "compile", "onnx", "openvino", "tensorrt")
+PRECISIONS = ("fp32", "bf16")
+FORMATS = ("torchscript", "onnx", "openvino", "tensorrt")
+"""In which networks are exported."""
 TOLERANCE_MM = 2.0
 """Of NSD, unless told."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 
 from pranet_monai.commands.complete import with_bundle_names
+from pranet_monai.commands.names import PRECISIONS, RUNTIMES
 from pranet_monai.commands.options import a_path, add_device_and_set
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
@@ -37,5 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output-format", choices=("nifti", "dicom_seg", "both"),
         help="of masks: both writes DICOM segmentations and reports, too, where the input is DICOM (default)",
     )  # fmt: skip
-    parser.add_argument("--amp", action="store_true", help="half precision: faster on GPUs")
+    parser.add_argument(
+        "--runtime", metavar="NAME|FILE",
+        help=f"what runs the network: {', '.join(RUNTIMES)}, or a file of pranet-monai export (default: torch; auto "
+        "takes the fastest that is installed)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="bf16 is faster, its labels nearly the same (default: fp32)"
+    )
     add_device_and_set(parser)

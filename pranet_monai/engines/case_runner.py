@@ -26,7 +26,7 @@ from pranet_monai.engines.case_dataset import (
     ITEM,
     LOADING_SECONDS,
 )
-from pranet_monai.errors import BadCaseError, full_disk_in, reason_of
+from pranet_monai.errors import BadCaseError, NetworkError, full_disk_in, reason_of
 from pranet_monai.forms import form_of
 from pranet_monai.forms.grid import FRAMES, original_affine
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error
@@ -51,7 +51,7 @@ Answer = Callable[[torch.Tensor], dict[str, Any]]
 
 
 class CaseRunner:
-    """Does cases, one at a time. Whatever is wrong with one is in its result; only Ctrl-C and the like come through.
+    """Does cases, one at a time. What is wrong with one is in its result; what would be wrong with all comes through.
 
     Args:
         network: in any mode, with its weights.
@@ -97,6 +97,9 @@ class CaseRunner:
 
         Returns:
             What became of it.
+
+        Raises:
+            NetworkError: the network can't be run as asked, with this case or any other.
         """
         case, started = item[CASE], time.perf_counter() - item.get(LOADING_SECONDS, 0.0)
         try:
@@ -109,6 +112,8 @@ class CaseRunner:
                 done = self.segment(item)
             result = self._measured(item, done)
             started += done.get(_WAITING_SECONDS, 0.0)
+        except NetworkError:
+            raise
         except Exception as error:  # whatever is wrong with one case is a row of the report
             if full_disk := full_disk_in(error):  # no case after this one could be better
                 raise full_disk from error

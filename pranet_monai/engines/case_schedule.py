@@ -14,7 +14,7 @@ import torch
 from pranet_monai.engines.case_dataset import CASE, CaseDataset, CaseLoader
 from pranet_monai.engines.case_runner import CaseRunner
 from pranet_monai.engines.case_worker import CaseWorker, WorkerDied
-from pranet_monai.errors import BadCaseError, reason_of
+from pranet_monai.errors import BadCaseError, NetworkError, reason_of
 from pranet_monai.reports.case_result import CaseResult
 
 __all__ = ["CaseSchedule"]
@@ -115,6 +115,8 @@ class _Crew:
     def _answer(self, question: _Question) -> None:
         try:
             question.answer.set_result(self._runner.answer(question.image))
+        except NetworkError as error:  # ends the run, by way of whoever asked
+            question.answer.set_result(error)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
             question.answer.set_result(BadCaseError(reason_of(error)))
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -35,7 +34,6 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "axis": (*ANATOMICAL_AXES, THROUGH_PLANE, 0, 1, 2),
     "output": ("labels", "probabilities", "logits"),
     "activation": ("softmax", "sigmoid"),
-    "amp": (False, True, "float16", "bfloat16"),
 }
 
 
@@ -70,8 +68,6 @@ class SliceVolumeInferer(Inferer):
             order of the axis; its channels are 2n + 1 times the image's. At the ends the outermost slice is repeated.
         tta: mirrored passes whose logits are averaged with the plain one, each as the slice axes it mirrors (0 along
             the rows' axis, 1 the columns'): any of ``[[0], [1], [0, 1]]``.
-        amp: autocast: True for the device's usual type (bfloat16 on CPU, float16 on CUDA), or ``"bfloat16"`` or
-            ``"float16"``; False leaves a surrounding autocast in force.
         channels_last: lay out the network's weights and images channels-last, in place: the same numbers to rounding,
             and faster convolutions (EMCAD-B2 on a CPU: a quarter less time for single slices).
         sw_batch_size: slices (or windows) per call of the network; None for 2 on a CPU, whose caches hold no more
@@ -79,6 +75,8 @@ class SliceVolumeInferer(Inferer):
         sw_device: where the network runs; None for the inputs' device.
         device: where the result is kept; None for the inputs' device.
         progress: show a bar over the slices on stderr.
+        executor: makes of the network and the device what runs it, such as :class:`pranet_monai.runtimes.Executor`;
+            None for the network itself.
 
     Raises:
         UsageError: an argument outside of what is listed here.
@@ -98,12 +96,12 @@ class SliceVolumeInferer(Inferer):
         divisor: int | None = None,
         adjacent_slices: int = 0,
         tta: Sequence[Sequence[int]] = (),
-        amp: bool | str = False,
         channels_last: bool = False,
         sw_batch_size: int | None = None,
         sw_device: torch.device | str | None = None,
         device: torch.device | str | None = None,
         progress: bool = False,
+        executor: Callable[[Callable[..., Any], torch.device], Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__()
         self.windows = Windows(None if roi_size is None else tuple(roi_size), overlap, mode, padding)
@@ -115,12 +113,12 @@ class SliceVolumeInferer(Inferer):
         self.divisor = divisor
         self.adjacent_slices = adjacent_slices
         self.tta = [tuple(axes) for axes in tta]
-        self.amp = amp
         self.channels_last = channels_last
         self.sw_batch_size = sw_batch_size
         self.sw_device = sw_device
         self.device = device
         self.progress = progress
+        self.executor = executor
         self.watcher: Watcher | None = None
         self._check_arguments()
 
@@ -173,8 +171,9 @@ class SliceVolumeInferer(Inferer):
         divisor = self.divisor or _stated(network, "divisor") or 1
         device = torch.device(self.sw_device or inputs.device)
         batch_size = self.sw_batch_size or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
-        predict = partial(self._mirrored_maps, network=partial(network, *args, **kwargs))
-        with RetreatingBatches(network, device, batch_size) as batches, self._bar(len(stack)) as bar:
+        run = network if self.executor is None else self.executor(network, device)
+        predict = partial(self._mirrored_maps, network=partial(run, *args, **kwargs))
+        with RetreatingBatches(run, device, batch_size) as batches, self._bar(len(stack)) as bar:
 
             def segment(numbers: range) -> Tensor:
                 planes = self.resampling.forth(stack.cut(numbers).to(batches.device, torch.float32), size)
@@ -227,8 +226,7 @@ class SliceVolumeInferer(Inferer):
         return means if self.watcher is None else (*means, maps[0])  # the plain pass is a second opinion, too
 
     def _maps(self, planes: Tensor, network: Callable[[Tensor], Any]) -> tuple[Tensor, ...]:
-        with self._autocast(planes.device):
-            answer = network(planes)
+        answer = network(planes)
         maps = (answer,) if isinstance(answer, Tensor) else answer if self.watcher is not None else ()
         if not maps or not all(isinstance(one, Tensor) for one in maps):
             raise UsageError(f"the network returned {type(answer).__name__}, not one tensor: call network.eval() first")
@@ -253,11 +251,6 @@ class SliceVolumeInferer(Inferer):
             raise UsageError(f"labels are uint8, at most {_MAX_CLASSES} classes; the network has {logits.shape[1]}")
         # max, as argmax over planes is five times slower on a CPU; of equal logits both take the first
         return (logits.max(1, keepdim=True).indices if exclusive else logits > 0).to(torch.uint8)
-
-    def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
-        if not self.amp:
-            return nullcontext()  # an evaluator's own autocast stays in force
-        return torch.autocast(device.type, dtype=getattr(torch, self.amp) if isinstance(self.amp, str) else None)
 
     def _bar(self, total: int) -> tqdm:
         return tqdm(total=total, desc="slices", unit="slice", leave=False, disable=not self.progress)

@@ -46,7 +46,9 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Called:
     ("options", "expected"),
     [
         ([], {}),
-        (["--resume", "--quiet", "--amp"], {"resume": True, "quiet": True, "amp": True}),
+        (["--resume", "--quiet"], {"resume": True, "quiet": True}),
+        (["--runtime", "auto", "--precision", "bf16"], {"runtime": "auto", "precision": "bf16"}),
+        (["--runtime", "@home/acdc.onnx"], {"runtime": "./@home/acdc.onnx"}),
         (["--save-probabilities"], {"save_probabilities": True}),
         (["--tta"], {"inferer#tta": [[0], [1], [0, 1]]}),
         (["--labels", "none"], {"cases#labels": "none"}),

@@ -275,13 +275,17 @@ def test_tta_averages_the_logits_of_mirrored_passes(network: nn.Module) -> None:
     assert not torch.allclose(averaged, passes[0], atol=0.05)
 
 
-@pytest.mark.parametrize("amp", [True, "bfloat16"])
-def test_amp_is_close_and_gives_float32(network: nn.Module, amp: bool | str) -> None:
+def test_an_executor_says_what_runs_the_network(network: nn.Module) -> None:
     inputs = volume(1, 1, 16, 16, 2)
-    exact = SliceVolumeInferer(output="logits")(inputs, network)
-    fast = SliceVolumeInferer(output="logits", amp=amp)(inputs, network)
-    assert fast.dtype == torch.float32 and not torch.equal(fast, exact)
-    torch.testing.assert_close(fast, exact, rtol=0, atol=0.02)
+    asked: list[tuple[Any, torch.device]] = []
+
+    def executor(given: Any, device: torch.device) -> Any:
+        asked.append((given, device))
+        return lambda x: 2 * given(x)
+
+    doubled = SliceVolumeInferer(output="logits", executor=executor)(inputs, network)
+    torch.testing.assert_close(doubled, 2 * SliceVolumeInferer(output="logits")(inputs, network))
+    assert asked == [(network, torch.device("cpu"))]
 
 
 def test_channels_last_changes_the_layout_only(network: nn.Module) -> None:

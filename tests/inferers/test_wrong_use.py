@@ -31,7 +31,6 @@ from .base import SmallNet, affine, volume
         ({"overlap": 1.0}, "overlap=1.0"),
         ({"tta": [[2]]}, "tta"),
         ({"adjacent_slices": -1}, "adjacent_slices=-1"),
-        ({"amp": "half"}, "'bfloat16'"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:

@@ -11,12 +11,13 @@ import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pranet_monai.networks.nets import NETWORKS, StageLogits
+from pranet_monai.runtimes import RUNTIMES
+from pranet_monai.runtimes.samples import SHAPES, sample
 
 # how the originals make the final map of their stages'
 FINAL = {
@@ -133,15 +134,15 @@ class NetworkContract:
             compiled = torch.jit.script(net) if self.scriptable else torch.jit.trace(net, image(1))
             torch.testing.assert_close(compiled(image(1)), net(image(1)), rtol=1e-5, atol=1e-5)
 
-    def test_onnx(self, tmp_path: Path) -> None:
-        net, file = self.build(), str(tmp_path / "net.onnx")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(net, (image(1),), file, dynamo=False, opset_version=17)
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        (found,) = session.run(None, {session.get_inputs()[0].name: image(1).numpy()})
-        with torch.no_grad():
-            torch.testing.assert_close(torch.from_numpy(found), net(image(1)), rtol=1e-4, atol=1e-4)
+    def test_runtimes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("platformdirs.user_cache_path", lambda name, **_: tmp_path / name)
+        net = self.build()
+        for name in ("onnx", "openvino"):
+            prepared = RUNTIMES[name].prepare(net, "fp32", torch.device("cpu"))
+            for shape in SHAPES:
+                with torch.no_grad():
+                    expected = net(sample(net, shape))
+                torch.testing.assert_close(prepared(sample(net, shape)), expected, rtol=1e-3, atol=1e-4)
 
     def test_save_and_load(self) -> None:
         net, file = self.build(), io.BytesIO()

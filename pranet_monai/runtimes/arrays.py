@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network in an engine that takes arrays and gives arrays, as a callable on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ArrayNetwork"]
+
+
+class ArrayNetwork:
+    """Calls an engine with one image array at a time: several threads, as a server has, wait for each other.
+
+    Args:
+        infer: ``(B, C, H, W)`` float32, contiguous, to new arrays.
+        network: whose answer it gives; only its statements are read.
+    """
+
+    def __init__(self, infer: Callable[[np.ndarray], Sequence[np.ndarray]], network: nn.Module) -> None:
+        self.in_channels = getattr(network, "in_channels", None)
+        self.divisor = getattr(network, "divisor", None)
+        self._infer = infer
+        self._lock = Lock()
+
+    def __call__(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Images ``(B, C, H, W)`` to the engine's one tensor, or its several."""
+        with self._lock:
+            arrays = self._infer(np.ascontiguousarray(x.numpy(force=True), dtype=np.float32))
+        tensors = tuple(torch.from_numpy(array).to(x.device) for array in arrays)
+        return tensors[0] if len(tensors) == 1 else tensors
