@@ -110,7 +110,7 @@ def new_bundle(
         _write_plan(partial, facts)
         planned = _timed(partial, found, patients, facts, hours)
         _write_plan(partial, facts | planned)
-    lines = [*_account(found, patients), *said.remarks, *([remark] if remark else [])]
+    lines = [*_account(found, patients), *said.remarks, *_not_as_said(found, said), *([remark] if remark else [])]
     return target, lines
 
 
@@ -198,3 +198,13 @@ def _account(found: Survey, patients: Patients) -> list[str]:
     if found.problems:
         lines += [f"{len(found.problems)} cases can't be used:", *(f"  {problem}" for problem in found.problems)]
     return [*lines, *found.remarks, *patients.remarks]
+
+
+def _not_as_said(found: Survey, said: Description) -> list[str]:
+    """Classes that ``dataset.json`` names and no label holds, and the other way round."""
+    if not said.names or found.kind == "image":
+        return []
+    unseen = [f"{number} {name}" for number, name in said.names.items() if number not in found.numbers]
+    unsaid = [str(number) for number in found.numbers if number not in said.names]
+    lines = [f"dataset.json names {', '.join(unseen)}, which no label holds: left out"] if unseen else []
+    return lines + ([f"labels hold {', '.join(unsaid)}, which dataset.json doesn't name"] if unsaid else [])

@@ -134,8 +134,7 @@ def _window(found: Survey, low: float, high: float) -> tuple[float, float]:
 
 def _augmentation_facts(slicing: Slicing, names: list[str]) -> dict[str, Entry]:
     sided = sided_axes(names)
-    smallest = min(slicing.crop_size)
-    facts = {"shift": Entry(round(0.15 * smallest), "pixels by which a slice is moved at most, either way")}
+    facts = {"shift": Entry(slicing.shift, "pixels by which a slice is moved at most, either way")}
     if slicing.is_tilted:  # stacks that follow an organ: the patient lies in them one way or another
         if sided:
             return facts | {"turn_prob": Entry(0, "a class's side is what it is"), "mirror_probs": Entry([0, 0])}

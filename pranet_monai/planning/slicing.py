@@ -23,6 +23,8 @@ TILTED = 15.0  # degrees: a stack that follows an organ, not the body
 MOST_STACKS = 0.95
 FEW_PIXELS, ENOUGH_PIXELS = 64, 96  # across what is labelled
 DIVISOR, SPARE = 32, 8  # pixels: crops are multiples of the first; so few may be cut off at a border
+SEEN, SEEN_OUTSIDE, LEAST_SHIFT = 0.6, 0.3, 0.15  # of a slice's sides, of what is left beside, of the crop's
+MOST_PIXELS = 1.5  # of a crop, in multiples of those across what is labelled
 NEAR_MM, BESIDE_MM = 1.5, 6.0  # slices so close show much, or something, of what is in the slice between them
 
 
@@ -38,7 +40,8 @@ class Slicing:
         depth: slices of a volume.
         native: mm of a pixel in the files.
         pixdim: mm of a pixel that the network sees.
-        reach: mm that hold all that is labelled, along rows and columns.
+        field: mm of a slice, along rows and columns.
+        reach: mm that hold all that is labelled, along them.
         crop_size: pixels.
     """
 
@@ -49,8 +52,9 @@ class Slicing:
     depth: int
     native: float
     pixdim: float
+    field: tuple[float, float]
     reach: tuple[float, float]
-    crop_size: tuple[int, int]
+    crop_size: tuple[int, ...]
 
     @property
     def adjacent_slices(self) -> int:
@@ -58,6 +62,12 @@ class Slicing:
         if self.depth < 3 or self.gap > BESIDE_MM:
             return 0
         return 2 if self.gap <= NEAR_MM else 1
+
+    @property
+    def shift(self) -> int:
+        """Pixels by which slices are moved, so that what lies outside of the middle is seen as well."""
+        outside = max(length / self.pixdim - side for length, side in zip(self.field, self.crop_size, strict=True))
+        return round(max(LEAST_SHIFT * min(self.crop_size), SEEN_OUTSIDE * outside))
 
     def facts(self) -> dict[str, tuple[Any, str]]:
         """The facts of ``bundle.yaml``, with reasons."""
@@ -113,8 +123,9 @@ def choose_slicing(cases: Sequence[CaseFacts], pixels: int, may_have_views: bool
         depth=int(np.median([case.size[normal] for case, normal in zip(cases, normals, strict=True)])),
         native=native,
         pixdim=pixdim,
+        field=(float(full[0]), float(full[1])),
         reach=(float(reach[0]), float(reach[1])),
-        crop_size=(_crop(reach[0], full[0], pixdim), _crop(reach[1], full[1], pixdim)),
+        crop_size=tuple(_crop(reach[n] / pixdim, full[n] / pixdim, MOST_PIXELS * pixels) for n in range(2)),
     )
 
 
@@ -134,6 +145,7 @@ def _pixdim(reach: float, native: float, pixels: int) -> float:
     return float(f"{wanted:.2g}")
 
 
-def _crop(reach: float, full: float, pixdim: float) -> int:
-    most = math.ceil(full / pixdim / DIVISOR)
-    return DIVISOR * max(1, min(most, math.ceil((reach / pixdim - SPARE) / DIVISOR)))
+def _crop(reach: float, full: float, most: float) -> int:
+    """Pixels that hold all labels, and enough of what is around to tell it from them; at most a whole slice."""
+    wanted = min(max(reach, SEEN * full) - SPARE, most)
+    return DIVISOR * max(1, min(math.ceil(full / DIVISOR), math.ceil(wanted / DIVISOR)))

@@ -98,6 +98,18 @@ def test_three_planes_by_one_line(tmp_path: Path) -> None:
     assert {row["status"] for row in rows_of(tmp_path / "masks").values()} == {"ok"}
 
 
+def test_dataset_json_gives_names(labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = shutil.copytree(labelled_volumes, tmp_path / "data")
+    labels = {"background": 0, "left atrium": 1, "right atrium": 2, "vein": 9}
+    (data / "dataset.json").write_text(json.dumps({"labels": labels, "channel_names": {"0": "CT"}, "licence": "CC0"}))
+    facts = yaml.safe_load((plan(data) / "bundle.yaml").read_text())
+    assert facts["classes"] == {1: "left_atrium", 2: "right_atrium", 3: "class_3"} and facts["license"] == "CC0"
+    assert facts["mirror_probs"] == [0, 0] and facts["modality"] == "CT"
+    said = capsys.readouterr().out
+    assert "dataset.json names 9 vein, which no label holds: left out" in said
+    assert "labels hold 3, which dataset.json doesn't name" in said
+
+
 def test_changes_for_one_training_leave_the_bundle(
     labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def test_belly_on_ct() -> None:
     assert (facts["axis"], facts["adjacent_slices"]) == ("axial", 1)
     assert facts["pixdim"] == [1.9, 1.9]  # 300 mm on 160 pixels
     assert facts["crop_size"] == facts["roi_size"] == [160, 128]  # 157.9 and 115.8 pixels
+    assert facts["shift"] == 26  # 409.6 mm are 215.6 pixels, 87.6 more than the crop's columns: 0.3 of them
     assert (facts["turn_prob"], facts["mirror_probs"]) == (0, [0, 0])
     assert facts["batch_size"] == 8 and "configs" not in facts
 
@@ -91,7 +92,7 @@ def test_stacks_are_sliced_as_they_were_acquired() -> None:
     coronal = case(size=(200, 20, 180), spacing=(1.0, 6.0, 1.0), stack_axis=1, reach=(100.0, 60.0, 90.0))
     slicing = choose_slicing([coronal] * 4, 160)
     assert (slicing.axis, slicing.planes, slicing.gap, slicing.native) == ("coronal", ((0, 2),), 6.0, 1.0)
-    assert slicing.pixdim == 1.0 and slicing.crop_size == (96, 96)
+    assert slicing.pixdim == 1.0 and slicing.crop_size == (128, 128)
     mixed = choose_slicing([coronal, case(), coronal, case()], 160)
     assert mixed.axis == "through_plane"
     assert choose_slicing([case(tilt=30.0)] * 3, 160).axis == "through_plane"
@@ -100,12 +101,19 @@ def test_stacks_are_sliced_as_they_were_acquired() -> None:
 
 
 def test_cubes_are_sliced_in_three_planes_where_there_is_a_gpu() -> None:
-    """Rows are R, R and A of the planes, columns A, S and S: 60 and 40 mm hold all, 75 and 50 pixels of 0.8 mm."""
+    """Rows are R, R and A of the planes, columns A, S and S: 60 and 40 mm hold all, 96 and 72 mm are 0.6 of a slice."""
     cube = case(size=(200, 150, 120), spacing=(0.8, 0.8, 0.8), stack_axis=None, reach=(60.0, 40.0, 30.0))
     facts = planned([cube] * 3, machine=Machine(has_gpu=True, has_pretrained=True))
     assert facts["axis"] == ["axial", "coronal", "sagittal"] and facts["adjacent_slices"] == 2
-    assert facts["crop_size"] == [96, 64] and facts["mirror_probs"] == [0, 0]
+    assert facts["crop_size"] == [128, 96] and facts["mirror_probs"] == [0, 0]  # 120 and 90 pixels of 0.8 mm
     assert planned([cube] * 3)["axis"] == "axial"
+
+
+def test_a_small_organ_in_a_large_image_is_shown_with_its_surroundings() -> None:
+    """A pancreas' cyst, 30 x 25 mm around the middle of 400 mm: 78 pixels of 0.4 mm; 600 would be 0.6 of a slice."""
+    facts = planned([case(reach=(30.0, 25.0, 20.0))] * 3)
+    assert facts["pixdim"] == [0.4, 0.4] and facts["crop_size"] == [256, 256]
+    assert facts["shift"] == round(0.3 * (409.6 / 0.4 - 256))
 
 
 def test_stacks_that_follow_an_organ_may_be_turned() -> None:
