@@ -114,6 +114,8 @@ class Segmentation:
             for name in names
         ]
         form.write_dicom(self.item, paths, self.tensor, self.label_map, self.made_by, self.algorithm)
+        for pair, judgement in zip(paths, self.judgements):  # none without a calibration
+            form.note_quality(pair, judgement.expected_dice)
         return paths[0].segmentation
 
 

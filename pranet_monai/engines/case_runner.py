@@ -204,6 +204,8 @@ class CaseRunner:
         if self.quality is None or not self.quality.is_on or evidence is None:
             return rows
         judged = [self.quality.judge(evidence, frame, row.organs, masks[frame].size) for frame, row in enumerate(rows)]
+        for paths, one in zip(measurer.folder.dicom([row.name for row in rows]), judged):
+            form.note_quality(paths, one.expected_dice)
         return [row.judged(one.expected_dice, one.review) for row, one in zip(rows, judged)]
 
 

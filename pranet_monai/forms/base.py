@@ -205,6 +205,14 @@ class Form(ABC):
             "files they refer to; fix: leave out output_format dicom_seg"
         )
 
+    def note_quality(self, paths: DicomPaths, expected_dice: Mapping[str, float | None]) -> None:  # noqa: B027
+        """Tells the quality of a mask, once it is known, in the DICOM report of its volumes, where there is one.
+
+        Args:
+            paths: of the DICOM objects.
+            expected_dice: organ → what its Dice probably is, None where nothing can be said.
+        """
+
     def dicom_is_whole(self, paths: DicomPaths, made_by: Provenance) -> bool:
         """Whether DICOM objects are finished, and made of this image with these weights."""
         return False

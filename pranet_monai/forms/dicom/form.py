@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ from pranet_monai.forms.dicom.references import (
     read_mask_file,
     segment_classes,
 )
-from pranet_monai.forms.dicom.report import make_report, volumes_of
+from pranet_monai.forms.dicom.report import add_expected_dice, make_report, volumes_of
 from pranet_monai.forms.dicom.segmentation import make_segmentation, save_object, source_datasets, written_provenance
 from pranet_monai.forms.dicom.series import Series, series_of
 from pranet_monai.forms.dicom.stack import Stack, build_stack
@@ -195,6 +195,11 @@ class DicomSeries(VolumeForm):
             volumes_ml = volumes_of(classes, stack.affine, label_map)
             save_object(path.report, make_report(segmentation, sources, volumes_ml, label_map, algorithm))
             save_object(path.segmentation, segmentation)
+
+    def note_quality(self, paths: DicomPaths, expected_dice: Mapping[str, float | None]) -> None:
+        """See the base class."""
+        if paths.report.is_file():
+            add_expected_dice(paths.report, expected_dice)
 
     def dicom_is_whole(self, paths: DicomPaths, made_by: Provenance) -> bool:
         """See the base class."""

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from pranet_monai import __version__
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.organs import OWN_SCHEME
 from pranet_monai.forms.dicom.header import library
-from pranet_monai.forms.dicom.segmentation import MANUFACTURER, coded
+from pranet_monai.forms.dicom.pixels import read_dataset
+from pranet_monai.forms.dicom.segmentation import MANUFACTURER, coded, save_object
 from pranet_monai.forms.provenance import Algorithm
 
-__all__ = ["make_report", "volumes_of"]
+__all__ = ["add_expected_dice", "make_report", "volumes_of"]
+
+_GROUPS, _TRACKING = "125007", "112039"  # Measurement Group, and the Tracking Identifier in it
 
 _MILLILITRE, _NO_UNIT = ("ml", "UCUM", "milliliter"), ("1", "UCUM", "no units")
 
@@ -27,7 +31,6 @@ def make_report(
     volumes_ml: Mapping[int, float],
     label_map: LabelMap,
     algorithm: Algorithm,
-    expected_dice: Mapping[int, float] | None = None,
 ) -> Any:
     """A measurement report on a segmentation.
 
@@ -37,7 +40,6 @@ def make_report(
         volumes_ml: class number → volume; a class without any voxel has 0 ml.
         label_map: the classes.
         algorithm: what made the mask.
-        expected_dice: class number → estimate of the quality, where there is one.
     """
     highdicom, uid = library("highdicom"), library("pydicom.uid").generate_uid
     sr, codes = highdicom.sr, library("pydicom.sr.codedict").codes
@@ -47,10 +49,7 @@ def make_report(
             uid=uid(), name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=algorithm.name
         ),
     )
-    groups = [
-        _group(segmentation, number, volume, label_map, algorithm, (expected_dice or {}).get(number))
-        for number, volume in volumes_ml.items()
-    ]
+    groups = [_group(segmentation, number, volume, label_map, algorithm) for number, volume in volumes_ml.items()]
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=device),
         procedure_reported=_procedure(sources[0]),
@@ -74,6 +73,36 @@ def make_report(
     return report
 
 
+def add_expected_dice(path: Path, expected_dice: Mapping[str, float | None]) -> None:
+    """Puts estimates of the quality into a report that was just written.
+
+    Args:
+        path: of the report.
+        expected_dice: name of a class → what its Dice probably is; other names, and None, add nothing.
+    """
+    sr, report = library("highdicom").sr, read_dataset(str(path))
+    name = sr.CodedConcept("expected_dice", OWN_SCHEME, "Expected Dice coefficient")
+    for group in _named(report, _GROUPS):
+        for organ in group.ContentSequence:
+            value = expected_dice.get(str(organ.get("TextValue", ""))) if _is(organ, _TRACKING) else None
+            if value is not None:
+                group.ContentSequence.extend(sr.Measurement(name, round(value, 4), sr.CodedConcept(*_NO_UNIT)))
+                break
+    save_object(path, report)
+
+
+def _named(item: Any, code: str) -> Iterator[Any]:
+    """The items of a report's tree whose concept has this code."""
+    for part in item.get("ContentSequence", None) or []:
+        if _is(part, code):
+            yield part
+        yield from _named(part, code)
+
+
+def _is(item: Any, code: str) -> bool:
+    return str(item.ConceptNameCodeSequence[0].CodeValue) == code
+
+
 def volumes_of(classes: np.ndarray, affine: np.ndarray, label_map: LabelMap) -> dict[int, float]:
     """Class number → ml, by the count of voxels; the affine's determinant is right on a sheared grid, too."""
     counts = np.bincount(classes.reshape(-1), minlength=label_map.out_channels)
@@ -81,9 +110,7 @@ def volumes_of(classes: np.ndarray, affine: np.ndarray, label_map: LabelMap) -> 
     return {number: float(counts[number]) * voxel_ml for number in label_map.foreground}
 
 
-def _group(
-    segmentation: Any, number: int, volume_ml: float, label_map: LabelMap, algorithm: Algorithm, dice: float | None
-) -> Any:
+def _group(segmentation: Any, number: int, volume_ml: float, label_map: LabelMap, algorithm: Algorithm) -> Any:
     sr, codes = library("highdicom").sr, library("pydicom.sr.codedict").codes
     code, segment = label_map.codes[number], segmentation.SegmentSequence[number - 1]
     is_side = code.modifier[1] in ("Right", "Left")
@@ -92,11 +119,8 @@ def _group(
         laterality=coded(*code.modifier) if is_side else None,
     )
     identification = sr.AlgorithmIdentification(name=algorithm.name, version=algorithm.version)
-    millilitre, no_unit = sr.CodedConcept(*_MILLILITRE), sr.CodedConcept(*_NO_UNIT)
+    millilitre = sr.CodedConcept(*_MILLILITRE)
     measured = [sr.Measurement(codes.SCT.Volume, round(volume_ml, 6), millilitre, algorithm_id=identification)]
-    if dice is not None:
-        name = sr.CodedConcept("expected_dice", OWN_SCHEME, "Expected Dice coefficient")
-        measured.append(sr.Measurement(name, round(dice, 4), no_unit, algorithm_id=identification))
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=segment.TrackingID),
         referenced_segment=_referenced_segment(segmentation, number),

@@ -231,6 +231,19 @@ def test_the_report_has_the_volumes(tmp_path: Path) -> None:
     assert [group.finding_type.meaning for group in groups] == ["Right ventricle", "Myocardium", "Left ventricle"]
 
 
+def test_the_report_has_the_expected_dice_where_it_is_known(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", numbers(), grid())
+    item, _ = segmented(tmp_path / "in", tmp_path / "out")
+    (paths,) = RunFolder(tmp_path / "out").dicom([item["case"]])
+    DICOM.note_quality(paths, {"myocardium": 0.87654, "left_ventricle": None, "somebody": 0.5})
+    told = []
+    for group in highdicom.sr.srread(paths.report).content.get_volumetric_roi_measurement_groups():
+        named = {one.name.meaning: (one.value, one.unit.value) for one in group.get_measurements()}
+        assert named.pop("Volume")[1] == "ml"
+        told.append(named)
+    assert told == [{}, {"Expected Dice coefficient": (0.8765, "1")}, {}]
+
+
 @pytest.mark.parametrize("name", LABEL_MAPS)
 def test_every_class_has_a_code(name: str) -> None:
     label_map = get_label_map(name)
