@@ -17,6 +17,7 @@ from monai.data import decollate_batch, list_data_collate
 from monai.transforms import Compose, Invertd, NormalizeIntensityd, Orientationd
 
 from pranet_monai.data.labels import LabelMap
+from pranet_monai.forms import FORMS
 from pranet_monai.transforms.load import LoadCased
 from pranet_monai.transforms.save import SaveMaskd
 
@@ -110,3 +111,18 @@ def test_any_affine_and_shape(
         assert mask.shape == shape
         assert np.array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj))
         assert np.array_equal(mask.affine, nib.load(Path(folder) / "x.nii.gz").affine)
+
+
+@pytest.mark.parametrize("degrees", [(0, 45, 45), (45, 0, 45), (20, 30, 40)])
+def test_a_picture_shows_what_the_file_holds(degrees: tuple[float, float, float], tmp_path: Path) -> None:
+    """In every order of the array, also where a grid is turned so far that two of its axes are equally near to one."""
+    base = rotation(tuple(np.radians(degrees))) @ np.diag([1.5, 1.25, 8])  # type: ignore[arg-type]
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product([1, -1], repeat=3):
+            affine = np.eye(4)
+            affine[:3, :3] = base[:, order] * signs
+            image = binary_image((4, 5, 6), affine)
+            nib.save(image, tmp_path / "x.nii")
+            preprocessing = Compose([LoadCased("image"), Orientationd("image", axcodes="RAS", labels=None)])
+            seen = preprocessing({"image": str(tmp_path / "x.nii")})["image"]
+            assert np.array_equal(FORMS["volume_file"].as_in_file(seen)[0], np.asarray(image.dataobj)), (order, signs)
