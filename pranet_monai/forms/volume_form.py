@@ -60,6 +60,7 @@ class VolumeForm(Form):
         # of the way from grid to grid: on one turned by 45 degrees, each grid's own orientation is a matter of chance
         turn = nib.io_orientation(np.linalg.inv(original_affine(image)) @ np.asarray(image.affine))
         by_voxel = np.moveaxis(image.numpy(force=True), 0, -1)  # turned as a view: a CT isn't copied for a picture
+        return np.moveaxis(nib.orientations.apply_orientation(by_voxel, turn), -1, 0)
 
     def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap, made_by: Provenance) -> None:
         """See the base class.

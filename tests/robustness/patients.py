@@ -11,7 +11,7 @@ from pranet_monai.storage.tables import Row, read_csv
 
 from .heart import block, save, voxels
 
-TELLS_OF_TIME = ("seconds", "status", "reason")
+TELLS_OF_TIME = ("seconds", "network_seconds", "status", "reason")
 
 
 def write_patients(folder: Path, count: int = 6) -> Path:
