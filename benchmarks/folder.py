@@ -50,9 +50,8 @@ def run(checkout: Path, options: list[str], data: Path, output: Path) -> Clocks:
     command += ["--dataset_dir", str(data), "--output_dir", str(output), "--quiet", "True", *options]
     before = processor_seconds()
     started = time.perf_counter()
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(checkout)}, capture_output=True, text=True, check=False
-    )
+    place = {"cwd": checkout, "env": {**os.environ, "PYTHONPATH": str(checkout)}}  # python -m looks in both
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **place)  # type: ignore[call-overload]
     if done.returncode:
         raise SystemExit(f"{checkout}: {done.stderr[-2000:]}")
     return np.array([time.perf_counter() - started, processor_seconds() - before])
