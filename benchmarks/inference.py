@@ -3,15 +3,15 @@
 
 The loop is what EMCAD, MERIT and MIST evaluate with: one slice at a time, ``scipy.ndimage.zoom`` of order 3 down to
 224 × 224, the network with batch 1, softmax, argmax, zoom of order 0 back. Both run the same network with the same
-weights in float32.
+weights, the loop by PyTorch in float32, the inferer by any runtime and precision.
 
-    python benchmarks/inference.py --image CT.nii.gz
+    python benchmarks/inference.py --image CT.nii.gz [--runtime openvino --precision bf16]
 
 Time: the two methods take turns on blocks of slices, so that other work on the machine meets both; the ratios are those
 of the medians, of wall time and of processor time (all threads; the steadier one on a busy machine, where
 OMP_WAIT_POLICY=passive keeps waiting threads from counting). Memory: one more run of each over the whole volume in a
 process of its own, and how far its resident memory rises meanwhile (from /proc, so on Linux only).
-Exit code 1 when more than 1 voxel in 10⁵ has another label.
+Exit code 1 when in fp32 more than 1 voxel in 10⁵ has another label.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from tqdm import tqdm
 
 from pranet_monai.inferers import SliceVolumeInferer, ToSize
 from pranet_monai.networks.nets import EMCADNet
+from pranet_monai.runtimes import AUTO, PRECISIONS, RUNTIMES, Executor
 
 SIZE = 224
 CLASSES = 9
@@ -60,9 +61,16 @@ def papers_loop(volume: np.ndarray, network: nn.Module, device: str, batch: int)
     return labels.transpose(1, 2, 0)
 
 
-def slice_volume_inferer(volume: np.ndarray, network: nn.Module, device: str, batch: int) -> np.ndarray:
-    protocol = ToSize((SIZE, SIZE), "cubic")
-    infer = SliceVolumeInferer(resampling=protocol, sw_batch_size=batch, channels_last=True, sw_device=device)
+def slice_volume_inferer(
+    volume: np.ndarray, network: nn.Module, device: str, batch: int, executor: Executor | None = None
+) -> np.ndarray:
+    infer = SliceVolumeInferer(
+        resampling=ToSize((SIZE, SIZE), "cubic"),
+        sw_batch_size=batch,
+        channels_last=True,
+        sw_device=device,
+        executor=executor,
+    )
     return infer(MetaTensor(torch.from_numpy(volume)[None, None]), network)[0, 0].numpy()
 
 
@@ -101,7 +109,10 @@ def prepare(name: str, arguments: argparse.Namespace) -> Method:
     """A method with a network of its own (one of them changes the layout of the weights)."""
     torch.set_num_threads(arguments.threads)
     network = seeded_network(arguments.backbone).to(arguments.device)
-    return partial(METHODS[name], network=network, device=arguments.device, batch=arguments.batch)
+    method = partial(METHODS[name], network=network, device=arguments.device, batch=arguments.batch)
+    if METHODS[name] is papers_loop:
+        return method
+    return partial(method, executor=Executor(arguments.runtime, arguments.precision))
 
 
 def take_turns(arguments: argparse.Namespace) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray]]:
@@ -156,6 +167,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=1, help="times through the volume")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--runtime", default="torch", choices=[*RUNTIMES, AUTO], help="of ours; the loop's is PyTorch")
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="of ours; the loop's is fp32")
     return parser.parse_args()
 
 
@@ -164,7 +177,8 @@ def main() -> int:
     versions = ", ".join(f"{module.__name__} {module.__version__}" for module in (torch, monai, scipy, np))
     device = torch.cuda.get_device_name() if arguments.device.startswith("cuda") else platform.machine()
     print(f"{device}, {arguments.threads} threads; Python {platform.python_version()}, {versions}")
-    print(f"{arguments.image.name}; EMCAD {arguments.backbone}, {CLASSES} classes, float32, batch {arguments.batch}")
+    print(f"{arguments.image.name}; EMCAD {arguments.backbone}, {CLASSES} classes, batch {arguments.batch}; "
+          f"ours by {arguments.runtime} in {arguments.precision}")  # fmt: skip
     times, labelled = take_turns(arguments)
     expected, labels = labelled.values()
     difference = float((labels != expected).mean())
@@ -182,7 +196,7 @@ def main() -> int:
     print(f"wall time: {wall:.2f} times as fast (turns: {turns[0]:.2f} to {turns[-1]:.2f})")
     print(f"processor time: {processor:.2f} times less")
     print(f"peak resident memory: {peaks[1] / peaks[0]:.2f} of the loop's")
-    return int(difference > ALLOWED_DIFFERENCE)
+    return int(difference > ALLOWED_DIFFERENCE and arguments.precision == "fp32")
 
 
 if __name__ == "__main__":
