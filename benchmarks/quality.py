@@ -9,7 +9,7 @@ writes the tables of ``docs/quality.md``. No network runs; every number is of pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +50,19 @@ def table_of(path: Path) -> str:
         f"{len(organs)} organs; as they are {found['unchanged']['n']} organs, {found['unchanged']['bad']} with Dice "
         f"below 0.8; with worse copies {found['all']['n']}, {found['all']['bad']} of them bad. "
     )
-    alarms = " and ".join(
-        f"{text(found[part]['found'])} of the bad with {text(found[part]['false_alarms'])} of the good ({title})"
-        for part, title in (("unchanged", "as they are"), ("all", "all"))
-    )
-    review = f"`review` below {made.review_below:.2f} finds {alarms}."
+    alarms = " and ".join(_alarms(found[part], title) for part, title in (("unchanged", "as they are"), ("all", "all")))
+    review = f"`review`, below {made.review_below:.3f}, marks {alarms}."
     return "\n".join([counts + review, "", HEAD, *lines(examples)])
+
+
+def _alarms(found: Mapping[str, float], title: str) -> str:
+    by_mask, by_organ = (
+        [text(found[prefix + name]) for name in ("found", "false_alarms")] for prefix in ("masks_", "")
+    )
+    return (
+        f"{by_mask[0]} of the masks with a bad organ and {by_mask[1]} of the others ({title}; organ by organ "
+        f"{by_organ[0]} and {by_organ[1]})"
+    )
 
 
 def lines(examples: Sequence[Example]) -> Iterator[str]:

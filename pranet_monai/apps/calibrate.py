@@ -95,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
         found = validation[name]
         print(
             f"  {text}: n {found['n']}, Dice below 0.8 in {found['bad']}; mean error {_text(found['mae'])}, "
-            f"AUROC {_text(found['auroc'])}, Spearman {_text(found['spearman'])}; review finds {_text(found['found'])} "
-            f"of the bad, false alarms {_text(found['false_alarms'])} of the good"
+            f"AUROC {_text(found['auroc'])}, Spearman {_text(found['spearman'])}; review finds "
+            f"{_text(found['masks_found'])} of the masks with such an organ, false alarms "
+            f"{_text(found['masks_false_alarms'])} of the others"
         )
     return 0
 

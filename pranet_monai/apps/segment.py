@@ -31,6 +31,7 @@ def segment(
     runtime: str | Path | None = None,
     precision: str | None = None,
     save_probabilities: bool = False,
+    quality_map: bool = False,
     output_format: OutputFormat | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> int:
@@ -50,6 +51,7 @@ def segment(
             ``pranet-monai export``; default: the config's, PyTorch.
         precision: "fp32" or "bf16"; default: the config's, fp32.
         save_probabilities: write them as well, floats on the image's grid.
+        quality_map: write how sure the network is of each voxel, 0 to 1, on the image's grid.
         output_format: "nifti", "dicom_seg" or "both"; default: the bundle's, which is "both" where the input is DICOM.
         overrides: further changes of the config, ``id#part`` → value.
 
@@ -62,7 +64,7 @@ def segment(
     if evaluate and str(labels) == "none":
         raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of both")
     options: dict[str, Any] = {"dataset_dir": as_path(source), "output_dir": as_path(output), **device_of(device)}
-    wanted = {"resume": resume, "quiet": quiet, "save_probabilities": save_probabilities}
+    wanted = {"resume": resume, "quiet": quiet, "save_probabilities": save_probabilities, "quality_map": quality_map}
     options |= {name: True for name, is_wanted in wanted.items() if is_wanted}
     if output_format is not None:
         options["output_format"] = output_format
@@ -88,5 +90,6 @@ def run(args: argparse.Namespace) -> int:
     return segment(
         args.input, args.output, args.bundle, device=args.device, resume=args.resume, quiet=args.quiet,
         labels=args.labels, evaluate=args.evaluate, tta=args.tta, runtime=args.runtime, precision=args.precision,
-        save_probabilities=args.save_probabilities, output_format=args.output_format, overrides=parsed(args.overrides),
+        save_probabilities=args.save_probabilities, quality_map=args.quality_map, output_format=args.output_format,
+        overrides=parsed(args.overrides),
     )  # fmt: skip

@@ -46,4 +46,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=PRECISIONS, help="bf16 is faster, its labels nearly the same (default: fp32)"
     )
+    parser.add_argument("--quality-map", action="store_true", help="write how sure the network is of each voxel, too")
     add_device_and_set(parser)

@@ -17,6 +17,7 @@ from pranet_monai.storage.tables import write_json
 __all__ = ["Calibration", "OrganSize", "plausibility", "read_calibration", "write_calibration"]
 
 FORMAT = 1
+_DIGITS = 3  # of an expected Dice: already more than is known
 _USUAL, _UNUSUAL = 1.0, 1.5  # standard deviations: usual up to the first, 0.5 that much further
 
 
@@ -68,7 +69,8 @@ class Calibration:
         usual = self.sizes[organ]
         if size <= 0:
             return 0.0 if usual.always_there else None
-        return self.model.expected_dice(organ, {**measures, "plausibility": plausibility(size, usual)})
+        expected = self.model.expected_dice(organ, {**measures, "plausibility": plausibility(size, usual)})
+        return round(expected, _DIGITS)
 
 
 def plausibility(size: float, usual: OrganSize) -> float:

@@ -28,7 +28,7 @@ MEASURES = {
 }
 """Name → what it is. A measure that a network or a run has not got is NaN."""
 
-COMBINED = ("soft_dice", "certainty", "last", "background", "mirrored")
+COMBINED = ("soft_dice", "certainty", "last", "background", "mirrored", "continuity")
 """What expected Dice is made of, as far as a run has it. The others tell no more than these together, see the tables of
 ``docs/quality.md``."""
 
