@@ -18,6 +18,7 @@ from pranet_monai.apps.bundle_weights import put_into_bundle
 from pranet_monai.apps.calibrate import FILE as CALIBRATION
 from pranet_monai.apps.calibrate import calibrate
 from pranet_monai.apps.training import Parts, Training
+from pranet_monai.apps.workflow import less_talk
 from pranet_monai.bundle_store import WEIGHTS, Bundle
 from pranet_monai.bundle_store.bundle import SUMMARY
 from pranet_monai.engines.weights import read_safely
@@ -98,8 +99,10 @@ def _calibrate(training: Training, parts: Parts) -> None:
     """What Dice to expect where there is no reference; a bundle without it is whole, too."""
     given = [parts.val_part] if isinstance(parts.val_part, str) else list(parts.val_part)
     try:
-        calibrate(
-            training.bundle.folder, training.data, split=parts.split, parts=given, device=training.device.get("device")
-        )
+        with less_talk():
+            calibrate(
+                training.bundle.folder, training.data, split=parts.split, parts=given,
+                device=training.device.get("device"),
+            )  # fmt: skip
     except UsageError as error:
         print(f"no calibration of expected Dice: {error}", file=sys.stderr)
