@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pranet_monai.apps.workflow import MIRRORED
+from pranet_monai.runtimes import AUTO, RUNTIMES
 
 __all__ = ["OPTIONS", "Option", "changes", "shown"]
 
@@ -49,10 +50,11 @@ class Option:
         return [value, *(other for other in self.others if other != value)] if self.others else bool(value)
 
 
+_INSTALLED = tuple(name for name, runtime in RUNTIMES.items() if not runtime.missing())
 OPTIONS = (
     Option("mirrored_passes", "inferer", "inferer#tta", [], stored=lambda ticked: MIRRORED if ticked else []),
     Option("overlap", "roi_size", "inferer#overlap", 0.25, (0.0, 0.25, 0.5, 0.75)),
-    Option("runtime", "runtime", "runtime", "torch", ("torch", "auto", "compile", "onnx", "openvino")),
+    Option("runtime", "runtime", "runtime", "torch", (AUTO, *_INSTALLED)),
     Option("precision", "precision", "precision", "fp32", ("fp32", "bf16")),
 )
 
