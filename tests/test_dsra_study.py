@@ -62,10 +62,10 @@ def test_table_pairs_by_seed(study: ModuleType, tmp_path: Path) -> None:
     assert rows[1] == "| T | with it | 2 | 0.6500 ± 0.0707 | +0.1000 [+0.1000, +0.1000] | 2 |"
 
 
-def test_readme_shows_the_committed_results(study: ModuleType) -> None:
+def test_docs_show_the_committed_results(study: ModuleType) -> None:
     finished = pd.read_csv(ROOT / "benchmarks" / "dsra_study_results.csv")
     assert set(finished["cell"]) <= {cell.name for cell in study.cells(CONFIG)}
-    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- study -->\n")[1].split("<!-- end of study")[0]
+    shown = (ROOT / "docs" / "study.md").read_text(encoding="utf-8").split("<!-- study -->\n")[1].split("<!-- end of study")[0]
     assert shown == study.table(CONFIG, finished)
 
 

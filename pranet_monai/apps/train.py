@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle's training on labelled cases; what it leaves stands in README.md."""
+"""A bundle's training on labelled cases; what it leaves stands in docs/train.md."""
 
 from __future__ import annotations
 
