@@ -65,7 +65,8 @@ def test_table_pairs_by_seed(study: ModuleType, tmp_path: Path) -> None:
 def test_docs_show_the_committed_results(study: ModuleType) -> None:
     finished = pd.read_csv(ROOT / "benchmarks" / "dsra_study_results.csv")
     assert set(finished["cell"]) <= {cell.name for cell in study.cells(CONFIG)}
-    shown = (ROOT / "docs" / "study.md").read_text(encoding="utf-8").split("<!-- study -->\n")[1].split("<!-- end of study")[0]
+    page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+    shown = page.split("<!-- study -->\n")[1].split("<!-- end of study")[0]
     assert shown == study.table(CONFIG, finished)
 
 

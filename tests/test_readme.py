@@ -20,7 +20,9 @@ from .bundles.conftest import BUNDLES, ROOT, read_json
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
-DOCUMENTS = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")} | PAGES
+DOCUMENTS = PAGES | {
+    name: (ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+}
 TEXT = "\n".join((README, *PAGES.values()))
 
 
@@ -49,7 +51,8 @@ def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
-    targets = [target for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", DOCUMENTS[document]) if "://" not in target]
+    found = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", DOCUMENTS[document])
+    targets = [target for target in found if "://" not in target]
     assert not [target for target in targets if not (ROOT / document).parent.joinpath(target).exists()]
 
 
