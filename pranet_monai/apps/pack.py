@@ -15,7 +15,7 @@ import pranet_monai
 from pranet_monai.bundle_store import Bundle, find_bundle
 from pranet_monai.bundle_store.install import LEFT_OUT
 from pranet_monai.errors import UsageError
-from pranet_monai.storage.large_files import LISTING, published_hashes
+from pranet_monai.storage.large_files import LISTING, PACKED_LISTING, published_hashes
 from pranet_monai.storage.tables import write_atomically
 
 __all__ = ["pack_bundle", "run"]
@@ -39,8 +39,8 @@ def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
     """Writes ``<output_dir>/<name>_v<version>.zip``.
 
     MONAI's bundle runner, the model zoo and MONAI Label all put a bundle's root folder on Python's search path, so the
-    package lies there and the configs work unchanged. ``large_files.yml`` stays out where all that it lists is inside:
-    the zoo's tools would want to download it.
+    package lies there and the configs work unchanged. ``large_files.yml`` is called ``hashes.yml`` where all that it lists
+    is inside: the zoo's tools would want to download it.
 
     Args:
         bundle: its name or folder, see :func:`~pranet_monai.bundle_store.find_bundle`.
@@ -57,8 +57,8 @@ def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for root, below in ((folder, Path()), (PACKAGE, Path(PACKAGE.name))):
-            for path in _files(root, found):
-                entry = zipfile.ZipInfo((folder.name / below / path.relative_to(root)).as_posix(), DATE)
+            for path, name in _files(root, found):
+                entry = zipfile.ZipInfo((folder.name / below / name).as_posix(), DATE)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, path.read_bytes())
@@ -95,10 +95,10 @@ def _requirements(bundle: Bundle) -> str:
     return " ".join(f"{name}=={version}" for name, version in versions.items() if version)
 
 
-def _files(root: Path, bundle: Bundle) -> Iterator[Path]:
-    left_out = set(LEFT_OUT)
-    if all(path.is_file() for path in published_hashes(bundle.folder)):
-        left_out.add(LISTING)
+def _files(root: Path, bundle: Bundle) -> Iterator[tuple[Path, Path]]:
+    """What is packed of a folder, and its name below that in the zip."""
+    is_whole = all(path.is_file() for path in published_hashes(bundle.folder))
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not left_out.intersection(path.relative_to(root).parts):
-            yield path
+        name = path.relative_to(root)
+        if path.is_file() and not LEFT_OUT.intersection(name.parts):
+            yield path, Path(PACKED_LISTING) if name == Path(LISTING) and is_whole else name

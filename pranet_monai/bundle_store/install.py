@@ -17,6 +17,7 @@ from pranet_monai.bundle_store.bundle import Bundle
 from pranet_monai.bundle_store.places import cache_folder, user_folder
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
+from pranet_monai.storage.large_files import LISTING, PACKED_LISTING
 
 __all__ = ["LEFT_OUT", "install_bundle", "made_beside", "unpacked_in_cache"]
 
@@ -147,7 +148,8 @@ def _unpack(archive: Path, name: str, target: Path) -> None:
             for entry, path in entries:
                 if entry.is_dir() or len(path.parts) < 2 or path.parts[1] == PACKAGE:
                     continue
-                file = target.joinpath(*path.parts[1:])
+                names = path.parts[1:]
+                file = target.joinpath(*((LISTING,) if names == (PACKED_LISTING,) else names))
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(entry) as source, file.open("xb") as sink:
                     shutil.copyfileobj(source, sink)

@@ -10,9 +10,11 @@ import yaml
 
 from pranet_monai.errors import UsageError
 
-__all__ = ["LISTING", "published_hashes"]
+__all__ = ["LISTING", "PACKED_LISTING", "published_hashes"]
 
 LISTING = "large_files.yml"
+PACKED_LISTING = "hashes.yml"
+"""Its name in a zip that holds the files themselves: by the other name, tools of the model zoo want to download them."""
 
 
 def published_hashes(bundle: Path) -> dict[Path, str]:
@@ -27,8 +29,8 @@ def published_hashes(bundle: Path) -> dict[Path, str]:
     Raises:
         UsageError: ``large_files.yml`` isn't what MONAI's bundles have under this name.
     """
-    listing = bundle / LISTING
-    if not listing.is_file():
+    listing = next((bundle / name for name in (LISTING, PACKED_LISTING) if (bundle / name).is_file()), None)
+    if listing is None:
         return {}
     try:
         content = yaml.safe_load(listing.read_text(encoding="utf-8"))

@@ -47,13 +47,13 @@ def test_large_files_are_listed_only_where_one_is_missing(bundle: Path, tmp_path
     """The zoo downloads what is listed, and fails without an address."""
     entry = f"- path: models/model.pt\n  hash_val: {'a' * 64}\n  hash_type: sha256\n"
     (bundle / "large_files.yml").write_text(f"large_files:\n{entry}")
-    listing = "tiny_segmentation/large_files.yml"
+    listing, packed = "tiny_segmentation/large_files.yml", "tiny_segmentation/hashes.yml"
     with zipfile.ZipFile(pack.pack_bundle(bundle, tmp_path / "without")) as archive:
         assert listing in archive.namelist()
     (bundle / "models").mkdir()
     (bundle / "models" / "model.pt").write_text("tensors")
     with zipfile.ZipFile(pack.pack_bundle(bundle, tmp_path / "with")) as archive:
-        assert listing not in archive.namelist()
+        assert listing not in archive.namelist() and packed in archive.namelist()
 
 
 @pytest.mark.parametrize("folder", BUNDLES, ids=lambda folder: folder.name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
@@ -110,8 +111,16 @@ def source_datasets(planes: Sequence[Plane]) -> list[Any]:
         for name in _MAY_BE_EMPTY:
             if name not in dataset:
                 setattr(dataset, name, "")
+        if not dataset.get("SliceThickness"):
+            dataset.SliceThickness = _distance_mm(planes)
         found.append(dataset)
     return found
+
+
+def _distance_mm(planes: Sequence[Plane]) -> float:
+    """Between neighbouring planes; of a lone one, which has none, 1 mm as in the mask."""
+    places = [plane.position for plane in planes[:2] if plane.position is not None]
+    return round(math.dist(*places), 6) or 1.0 if len(places) == 2 else 1.0
 
 
 def _uid(header: Any, name: str) -> str:
