@@ -39,8 +39,8 @@ def pack_bundle(bundle: str | Path, output_dir: Path) -> Path:
     """Writes ``<output_dir>/<name>_v<version>.zip``.
 
     MONAI's bundle runner, the model zoo and MONAI Label all put a bundle's root folder on Python's search path, so the
-    package lies there and the configs work unchanged. ``large_files.yml`` is called ``hashes.yml`` where all that it lists
-    is inside: the zoo's tools would want to download it.
+    package lies there and the configs work unchanged. ``large_files.yml`` is called ``hashes.yml`` where all that it
+    lists is inside: the zoo's tools would want to download it.
 
     Args:
         bundle: its name or folder, see :func:`~pranet_monai.bundle_store.find_bundle`.

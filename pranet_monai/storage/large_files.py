@@ -14,7 +14,7 @@ __all__ = ["LISTING", "PACKED_LISTING", "published_hashes"]
 
 LISTING = "large_files.yml"
 PACKED_LISTING = "hashes.yml"
-"""Its name in a zip that holds the files themselves: by the other name, tools of the model zoo want to download them."""
+"""Its name in a zip that holds the files themselves: by the other, the model zoo's tools want to download them."""
 
 
 def published_hashes(bundle: Path) -> dict[Path, str]:
