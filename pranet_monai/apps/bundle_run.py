@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from pranet_monai.errors import UsageError
 from pranet_monai.forms import KindName
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.forms.search import SeriesNames
+from pranet_monai.forms.shard import Shard
 from pranet_monai.storage.paths import given_path
 from pranet_monai.transforms.save import AsLabelsd
 
@@ -43,7 +44,16 @@ if TYPE_CHECKING:
     from pranet_monai.engines.case_evaluator import CaseEvaluator
     from pranet_monai.reports import RunReport
 
-__all__ = ["check_device", "check_parts", "check_run", "check_training", "finish_run", "run_cases", "run_training"]
+__all__ = [
+    "check_device",
+    "check_parts",
+    "check_run",
+    "check_training",
+    "finish_run",
+    "merge_run",
+    "run_cases",
+    "run_training",
+]
 
 
 def check_run(
@@ -54,6 +64,7 @@ def check_run(
     kind: KindName = "volume",
     device: torch.device | str = "cpu",
     switches: Mapping[str, Any] | None = None,
+    shard: str | None = None,
 ) -> None:
     """Ends the run before anything is loaded where the folder, the output, the weights or an option can't be right.
 
@@ -65,6 +76,7 @@ def check_run(
         kind: of the cases, as in ``find_cases``.
         device: where the network is to run.
         switches: id → value, which must be True or False.
+        shard: the share of the cases, such as "3/8"; None for all.
 
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
@@ -72,13 +84,13 @@ def check_run(
     from_here_in_one_line()
     with ends_in_one_line(KEPT_CASES):
         check_argv(sys.argv[1:])
+        part = None if shard is None else Shard.parse(shard)
         _check_options({"dataset_dir": dataset_dir, "output_dir": output_dir}, switches or {})
         check_device(device, "device")
         find_cases(dataset_dir, output_dir=output_dir, kind=kind)
         find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
-        if os.environ.get("RANK", "0") == "0":  # the first of torchrun's processes locks the folder for all
-            RunFolder(output_dir).check_unlocked()
+        RunFolder(output_dir, part).check_unlocked()
 
 
 def check_parts(
@@ -205,23 +217,56 @@ def run_cases(evaluator: CaseEvaluator) -> None:
         evaluator.run()
 
 
-def finish_run(report: RunReport, run_info: Mapping[str, Any], parts: Iterable[str | Path] = ()) -> None:
+def merge_run(output_dir: str | Path, dataset_dir: str | Path | None = None, keep_shards: bool = True) -> None:
+    """Puts the reports of a run's shards together, finished or not, and says where the whole is and what it lacks.
+
+    Args:
+        output_dir: of the run.
+        dataset_dir: what was segmented; see :class:`RunReport`.
+        keep_shards: so that it can be done again when more has been done; else they are removed.
+
+    Raises:
+        UsageError: see :meth:`RunReport.of_shards`.
+        SystemExit: with code 1 where cases failed or shards haven't ended.
+    """
+    from pranet_monai.reports import RunReport
+    from pranet_monai.reports.shards import merged_run, unfinished_shards
+
+    folder = RunFolder(output_dir)
+    report = RunReport.of_shards(output_dir, dataset_dir)
+    missing, run_info = unfinished_shards(output_dir), merged_run(folder.shards())
+    if missing:
+        shown = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
+        print(
+            f"incomplete: {len(missing)} of {missing[0].count} shards haven't ended ({shown}); fix: wait, or run them "
+            "again with --resume; then merge again",
+            file=sys.stderr,
+        )
+    try:
+        finish_run(report, run_info)
+    finally:
+        if not keep_shards:
+            shutil.rmtree(folder.report / "shards")
+    if missing:
+        raise SystemExit(1)
+
+
+def finish_run(report: RunReport, run_info: Mapping[str, Any]) -> None:
     """Writes the end of the report, and says where it is.
 
     Args:
         report: of the run.
         run_info: what ``run.json`` should keep of it.
-        parts: folders of the reports of further processes of the run; they are removed.
 
     Raises:
         SystemExit: with code 1 where cases failed.
     """
     with full_disk_exits():
-        for part in parts:
-            report.absorb(Path(part))
         done = report.finish(run_info)
     counts = ", ".join(f"{number} {status}" for status, number in done["cases"].items())
-    print(f"{counts}; report: {Path(done['report']) / 'index.html'}")
+    shard = report.paths.shard
+    where = f"report: {Path(done['report']) / 'index.html'}"
+    print(f"{counts}; {where if shard is None else f'shard {shard}; pranet-monai merge {report.paths.root} joins all'}")
     if done["left_out"]:
         print(done["left_out"], file=sys.stderr)
     if names := ", ".join(done["unwritten"]):

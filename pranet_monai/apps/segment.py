@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pranet_monai.apps.bundle_worker import on_ray
 from pranet_monai.apps.overrides import parsed
 from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, mirrored, run_workflow, runtime_options
 from pranet_monai.bundle_store import all_bundles, find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.run_folder import OutputFormat
+from pranet_monai.forms.shard import Shard
 
 __all__ = ["run", "segment"]
 
@@ -33,6 +35,10 @@ def segment(
     save_probabilities: bool = False,
     quality_map: bool = False,
     output_format: OutputFormat | None = None,
+    shard: str | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> int:
     """Segments whatever is in a folder, to the voxel as ``monai.bundle run`` does with the bundle's config.
@@ -53,6 +59,10 @@ def segment(
         save_probabilities: write them as well, floats on the image's grid.
         quality_map: write how sure the network is of each voxel, 0 to 1, on the image's grid.
         output_format: "nifti", "dicom_seg" or "both"; default: the bundle's, which is "both" where the input is DICOM.
+        shard: do a share of the cases, "3/8" or "slurm"; see :class:`~pranet_monai.forms.shard.Shard`.
+        engine: "local", or "ray" for workers on a Ray cluster.
+        workers: of Ray; default: one per GPU, without GPUs one per two CPUs.
+        address: of the Ray cluster; default: one on this machine that ends with the run.
         overrides: further changes of the config, ``id#part`` → value.
 
     Returns:
@@ -73,8 +83,15 @@ def segment(
     options |= runtime_options(runtime, precision)
     if labels is not None:
         options |= {"cases#labels": "none"} if str(labels) == "none" else {"cases#label_dir": as_path(labels)}
+    if shard is not None:
+        options["shard"] = str(Shard.parse(shard))
     configs = ["inference", *(["evaluate"] if evaluate else [])]
     configs += ["multi_gpu_evaluate"] if is_one_of_several() else []
+    found = find_bundle(bundle)
+    if engine == "ray":
+        options |= on_ray(found, configs, {**options, **(overrides or {})}, workers, address)
+    elif workers is not None or address is not None:
+        raise UsageError("--workers, --address: mean nothing for --engine local; fix: --engine ray")
     return run_workflow(found, configs, "inference", options, overrides or {})
 
 
@@ -91,5 +108,6 @@ def run(args: argparse.Namespace) -> int:
         args.input, args.output, args.bundle, device=args.device, resume=args.resume, quiet=args.quiet,
         labels=args.labels, evaluate=args.evaluate, tta=args.tta, runtime=args.runtime, precision=args.precision,
         save_probabilities=args.save_probabilities, quality_map=args.quality_map, output_format=args.output_format,
+        shard=args.shard, engine=args.engine, workers=args.workers, address=args.address,
         overrides=parsed(args.overrides),
     )  # fmt: skip

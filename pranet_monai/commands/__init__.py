@@ -8,6 +8,7 @@ and ``apps/check_data.py`` with ``run(args) -> int``, which is imported when the
 
 COMMANDS = (
     "segment",
+    "merge",
     "new-bundle",
     "train",
     "evaluate",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["a_path", "add_device_and_set"]
+__all__ = ["a_count", "a_path", "add_device_and_set"]
 
 
 def a_path(text: str) -> Path:
@@ -18,6 +18,17 @@ def a_path(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("found an empty path; allowed: a file or folder, . for the current folder")
     return Path(text)
+
+
+def a_count(text: str) -> int:
+    """A whole number, 1 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: whole numbers, 1 or more")
+    return int(text)
 
 
 def add_device_and_set(parser: argparse.ArgumentParser) -> None:

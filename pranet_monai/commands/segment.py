@@ -7,7 +7,7 @@ import argparse
 
 from pranet_monai.commands.complete import with_bundle_names
 from pranet_monai.commands.names import PRECISIONS, RUNTIMES
-from pranet_monai.commands.options import a_path, add_device_and_set
+from pranet_monai.commands.options import a_count, a_path, add_device_and_set
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -47,4 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISIONS, help="bf16 is faster, its labels nearly the same (default: fp32)"
     )
     parser.add_argument("--quality-map", action="store_true", help="write how sure the network is of each voxel, too")
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local",
+        help="who does the cases: this process (%(default)s), or workers on a Ray cluster, each with its own network",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=a_count, metavar="N", help="of Ray (default: one per GPU, or per two CPUs)")
+    parser.add_argument(
+        "--address", metavar="HOST:PORT|auto",
+        help="of a Ray cluster (default: one on this machine that ends with the run)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shard", metavar="I/N|slurm",
+        help="do every N-th case from the I-th on, beside other runs into OUTPUT; pranet-monai merge joins them",
+    )  # fmt: skip
     add_device_and_set(parser)

@@ -18,6 +18,7 @@ from pranet_monai.errors import UsageError, reason_of
 from pranet_monai.forms import form_of
 from pranet_monai.forms.remarks import REMARKS, remarks_of_error
 from pranet_monai.forms.run_folder import OutputFormat, RunFolder
+from pranet_monai.forms.shard import Shard
 from pranet_monai.storage.hashing import file_sha256
 
 __all__ = [
@@ -63,6 +64,7 @@ class CaseDataset(Dataset):
         label_map: the classes of this run's masks, or their name; needed for `resume`: masks of others aren't its own.
         weights: file of this run's weights; masks of others aren't its own, either.
         output_format: in what a finished mask must be there.
+        shard: the share of the items that this run does, such as "3/8"; None for all.
 
     Raises:
         UsageError: when `resume` is set without `output_dir` or `label_map`.
@@ -77,13 +79,15 @@ class CaseDataset(Dataset):
         label_map: str | LabelMap | None = None,
         weights: str | Path | None = None,
         output_format: OutputFormat = "both",
+        shard: Shard | str | None = None,
     ) -> None:
-        super().__init__(data, transform)
+        part = None if shard is None else Shard.parse(shard)
+        super().__init__(data if part is None else part.deal(data), transform)
         if resume and (output_dir is None or label_map is None):
             raise UsageError(
                 "resume=True: found no output_dir or no label_map to know finished masks by; fix: give both"
             )
-        self.folder = None if output_dir is None else RunFolder(output_dir)
+        self.folder = None if output_dir is None else RunFolder(output_dir, part)
         self.label_map = None if label_map is None else get_label_map(label_map)
         self.resume = resume
         self.weights = weights

@@ -41,7 +41,7 @@ class CaseEvaluator(SupervisedEvaluator):
 
     Args:
         device: where the network runs.
-        val_data_loader: a ``CaseLoader``.
+        val_data_loader: a ``CaseLoader``, or a ``RaySchedule``.
         network: the network, with its weights or with a ``WeightsLoader`` among the handlers.
         inferer: default: the network on the whole input.
         postprocessing: the transforms that make labels, turn them back, save and so on.

@@ -56,7 +56,7 @@ class CaseSchedule:
 
     def _one_by_one(self) -> Generator[CaseResult, None, None]:
         for item in self.loader:
-            result = self.runner.run(item)
+            result = item if isinstance(item, CaseResult) else self.runner.run(item)  # a RaySchedule has had it done
             del item  # frees the case's memory before the next one
             yield result
 

@@ -19,7 +19,8 @@ from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.base import DicomPaths, Form, Item
 from pranet_monai.forms.grid import FRAMES, frame_count
 from pranet_monai.forms.provenance import Provenance
-from pranet_monai.storage.tables import read_csv
+from pranet_monai.forms.shard import Shard
+from pranet_monai.storage.tables import Row, read_csv
 
 __all__ = ["FRAME_ENDING", "OUTPUT_FORMATS", "OutputFormat", "RunFolder", "wants_dicom"]
 
@@ -38,16 +39,18 @@ class RunFolder:
     """The output folder of a run.
 
     ``<root>/<case>_seg.nii.gz`` (or ``.png``) are the masks, ``<root>/report`` holds tables, page and pictures. A 4D
-    cine has one mask and a row per frame, ``<case>_frame01``, …, counted from 1 as in ACDC's file names.
+    cine has one mask and a row per frame, ``<case>_frame01``, …, counted from 1 as in ACDC's file names. Shards write
+    masks and pictures beside each other; each has a lock and tables of its own, in ``<root>/report/shards/3of8``.
 
     Args:
         root: the folder; need not be there yet.
-        report: where the report goes, if not ``<root>/report``: a run in several processes has one for each.
+        shard: the run that does but a share of the cases.
     """
 
-    def __init__(self, root: str | Path, report: str | Path | None = None) -> None:
+    def __init__(self, root: str | Path, shard: Shard | None = None) -> None:
         self.root = Path(root).expanduser()
-        self.report = self.root / "report" if report is None else Path(report).expanduser()
+        self.shard = shard
+        self.report = self.root / "report" if shard is None else self.root / "report" / "shards" / shard.folder
 
     def mask(self, case: str, form: Form) -> Path:
         """The mask of a case."""
@@ -75,7 +78,7 @@ class RunFolder:
 
     def preview(self, name: str) -> Path:
         """The picture of a row."""
-        return self.report / "previews" / f"{name}.png"
+        return self.root / "report" / "previews" / f"{name}.png"
 
     def lock(self) -> None:
         """Keeps other processes out until :meth:`unlock` or the end of this one, whose own second call changes nothing.
@@ -104,9 +107,37 @@ class RunFolder:
         Raises:
             UsageError: see :meth:`lock`.
         """
-        if (self.report / ".lock").exists():
-            self.lock()
-            self.unlock()
+        for folder in (self, *(self.shards() if self.shard is None else ())):
+            path = (folder.report / ".lock").resolve()
+            if path.exists() and path not in _LOCKS:
+                folder.lock()
+                folder.unlock()
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether another process is writing here."""
+        try:
+            self.check_unlocked()
+        except UsageError:
+            return True
+        return False
+
+    def shards(self) -> list[RunFolder]:
+        """The folders of the shards that have begun, the one first whose table was written to the longest ago."""
+        found = [Shard.of_folder(path.name) for path in (self.root / "report" / "shards").glob("*")]
+        folders = [RunFolder(self.root, shard) for shard in found if shard is not None]
+        begun = [folder for folder in folders if folder.cases_table.is_file()]
+        return sorted(begun, key=lambda folder: folder.cases_table.stat().st_mtime_ns)
+
+    @property
+    def shard_record(self) -> Path:
+        """What the merging of shards has to know of one."""
+        return self.report / "shard.json"
+
+    @property
+    def run_record(self) -> Path:
+        """The facts of a run that has ended."""
+        return self.report / "run.json"
 
     def unlock(self) -> None:
         """Lets others in again."""
@@ -179,16 +210,21 @@ class RunFolder:
     @cached_property
     def _rows_by_case(self) -> dict[str, list[str]]:
         """Case → its rows, but for those that failed, as the tables were when the run began."""
-        rows: dict[str, list[str]] = {}
-        for row in read_csv(self.cases_table):
+        rows: dict[str, dict[str, None]] = {}
+        for row in self._rows_of("cases_table"):
             if row["status"] != "failed":
                 for case in {row["case"], FRAME_ENDING.sub("", row["case"])}:
-                    rows.setdefault(case, []).append(row["case"])
-        return rows
+                    rows.setdefault(case, {})[row["case"]] = None
+        return {case: list(names) for case, names in rows.items()}
 
     @cached_property
     def _measured(self) -> set[str]:
-        return {row["case"] for row in read_csv(self.metrics_table)}
+        return {row["case"] for row in self._rows_of("metrics_table")}
+
+    def _rows_of(self, table: str) -> list[Row]:
+        """Rows of its own table; of a shard also of the table that shards were merged into."""
+        folders = [self] if self.shard is None else [RunFolder(self.root), self]
+        return [row for folder in folders for row in read_csv(getattr(folder, table))]
 
 
 def wants_dicom(output_format: OutputFormat, form: Form) -> bool:

@@ -12,10 +12,10 @@ import numpy as np
 
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.forms.run_folder import RunFolder
-from pranet_monai.reports.kinds import Kind
+from pranet_monai.reports.kinds import Kind, create_kind
 from pranet_monai.storage.tables import Row, write_atomically
 
-__all__ = ["EXPECTED_DICE", "REVIEW", "CaseMeasurer", "CaseResult", "MeasuredRow"]
+__all__ = ["EXPECTED_DICE", "REVIEW", "CaseMeasurer", "CaseResult", "MeasuredRow", "WorkersReport"]
 
 EXPECTED_DICE, REVIEW = "expected_dice", "review"
 """Columns of ``cases.csv`` where masks are judged without a reference: one per organ, one per row."""
@@ -118,3 +118,20 @@ class CaseMeasurer:
             png = self.kind.draw(name, prediction, affine, self.label_map, image, reference, legend, self.window)
             write_atomically(self.folder.preview(name), png)
         return MeasuredRow(name, organs, reference is not None)
+
+
+class WorkersReport:
+    """What a process has of the report that another one writes: it measures and draws. Arguments of ``RunReport``."""
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        label_map: LabelMap | str,
+        *,
+        kind: Kind | str = "volume",
+        window: tuple[float, float] | None = None,
+        previews: bool = True,
+        **_: object,
+    ) -> None:
+        kind = kind if isinstance(kind, Kind) else create_kind(kind)
+        self.measurer = CaseMeasurer(output_dir, label_map, kind, window, previews)

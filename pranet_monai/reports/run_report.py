@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from pranet_monai.errors import UsageError
 from pranet_monai.forms import Search
 from pranet_monai.forms.left_out import left_out_files, left_out_sentence
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.forms.shard import Shard
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from pranet_monai.reports.cardiac_page import write_patient_pages
 from pranet_monai.reports.case_result import EXPECTED_DICE, REVIEW, CaseMeasurer, CaseResult, MeasuredRow
@@ -24,6 +24,7 @@ from pranet_monai.reports.kinds import Kind, create_kind
 from pranet_monai.reports.page import write_page
 from pranet_monai.reports.privacy import Privacy
 from pranet_monai.reports.run_info import environment, weights_record
+from pranet_monai.reports.shards import settings_of_shards, write_shard_record
 from pranet_monai.storage.tables import CaseTable, Row, read_csv, write_csv, write_json
 
 __all__ = ["RunReport"]
@@ -46,10 +47,12 @@ class RunReport:
         previews: draw a picture per case.
         dataset_dir: folder that the names of the cases are relative to; ACDC keeps there which frame is ED and ES.
         resume: keep the rows of an earlier run in the same folder, save those of failed cases.
-        report_dir: where the report goes, if not ``<output_dir>/report``.
         expects_dice: whether masks are judged without a reference, see ``quality``: columns for that.
+        shard: the share of the cases that this run does, such as "3/8": its report is a part without a page, which
+            :meth:`of_shards` merges with the others.
         given: further files and folders that the user has named. Paths below these, and below `dataset_dir` and
             `output_dir`, are written relative to them, see :class:`~pranet_monai.reports.privacy.Privacy`.
+        merging: only put together what shards have done: their failed cases stay, and they themselves.
 
     Attributes:
         measurer: measures and draws cases for this report.
@@ -68,21 +71,39 @@ class RunReport:
         previews: bool = True,
         dataset_dir: str | Path | None = None,
         resume: bool = False,
-        report_dir: str | Path | None = None,
+        shard: Shard | str | None = None,
         given: Iterable[str | Path | None] = (),
         expects_dice: bool = False,
+        merging: bool = False,
     ) -> None:
         self.kind = kind if isinstance(kind, Kind) else create_kind(kind)
-        self.measurer = CaseMeasurer(RunFolder(output_dir, report_dir), label_map, self.kind, window, previews)
+        folder = RunFolder(output_dir, None if shard is None else Shard.parse(shard))
+        self.measurer = CaseMeasurer(folder, label_map, self.kind, window, previews)
         self.label_map, self.paths = self.measurer.label_map, self.measurer.folder
         self.folder = self.paths.report
         self.dataset_dir = None if dataset_dir is None else Path(dataset_dir).expanduser()
         self._private = Privacy([dataset_dir, output_dir, *given])
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
+        self._expects_dice = expects_dice
         self._organ_columns = (*((EXPECTED_DICE,) if expects_dice else ()), *self.kind.organ_columns)
         self._first_columns = [*CASE_COLUMNS, *([REVIEW] if expects_dice else [])]
-        self._cases, self._metrics = self._open_tables(resume)
+        self._open_tables(resume, merging)
+
+    @classmethod
+    def of_shards(cls, output_dir: str | Path, dataset_dir: str | Path | None = None) -> RunReport:
+        """The report of a run in shards, with all rows that these have written by now; they may go on meanwhile.
+
+        It replaces what an earlier call has made, and can be made as often as one likes.
+
+        Args:
+            output_dir: of the run.
+            dataset_dir: see above; the shards keep no path of it.
+
+        Raises:
+            UsageError: there are no shards, or another run is writing the whole report.
+        """
+        return cls(output_dir, **settings_of_shards(output_dir), dataset_dir=dataset_dir, resume=True, merging=True)
 
     @property
     def exit_code(self) -> int:
@@ -125,28 +146,16 @@ class RunReport:
         else:
             self._cases.put(name, [kept])
 
-    def absorb(self, folder: Path) -> None:
-        """Take over the rows and pictures of a report on other cases of the same run, and remove its folder.
-
-        A run on several devices has a report per process until it ends.
-
-        Args:
-            folder: the report's folder of another process.
-        """
-        other = RunFolder(self.paths.root, folder)
-        metrics = CaseTable(other.metrics_table, self._metrics.columns)
-        for row in read_csv(other.cases_table):
+    def _absorb(self, shard: RunFolder) -> None:
+        """Take over the rows of a shard; where it only kept ours, these stay."""
+        metrics = CaseTable(shard.metrics_table, self._metrics.columns)
+        for row in read_csv(shard.cases_table):
             case = row["case"]
-            if row["status"] == "skipped" and case in self._cases:  # our row has the values that were kept
+            if row["status"] == "skipped" and case in self._cases:
                 self._keep(case)
                 continue
-            if other.preview(case).is_file():
-                self.paths.preview(case).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(other.preview(case), self.paths.preview(case))
-            if case in metrics:
-                self._metrics.put(case, metrics[case])
-            self._cases.put(case, [row])
-        shutil.rmtree(folder)
+            self._metrics.note(case, metrics[case] if case in metrics else [])
+            self._cases.note(case, [row])
 
     def finish(self, run_info: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write ``summary.json`` (where references were given), ``run.json`` and ``index.html``.
@@ -164,27 +173,32 @@ class RunReport:
         counts = dict.fromkeys(("ok", "failed", "skipped"), 0)
         for row in self._cases.rows:
             counts[row["status"]] += 1
-        rows = self._metrics.rows
-        summary = self.kind.summarise(rows) if rows else None
         run = self._run_record(dict(run_info or {}), counts)
         unwritten: list[str] = []
         self._cases.write()  # with what was only noted
-        with _kept(unwritten, "summary.json"):
-            if summary is not None:
-                write_json(self.folder / "summary.json", summary)
+        summary = None if self.paths.shard else self._write_whole(run, unwritten)
         with _kept(unwritten, "run.json"):
-            write_json(self.folder / "run.json", run)
-        with _kept(unwritten, "index.html"):
-            cardiac = self._write_cardiac(rows)
-            write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac, self.kind.vocabulary)
+            write_json(self.paths.run_record, run)
         self.paths.unlock()
         done = {"report": str(self.folder), "kind": self.kind.name, "cases": counts, "summary": summary}
         done["left_out"] = left_out_sentence(run["left_out"])
         return {**done, "unwritten": unwritten}
 
+    def _write_whole(self, run: Row, unwritten: list[str]) -> dict[str, Any] | None:
+        """Writes what tells of all cases: summary and pages."""
+        rows = self._metrics.rows
+        summary = self.kind.summarise(rows) if rows else None
+        with _kept(unwritten, "summary.json"):
+            if summary is not None:
+                write_json(self.folder / "summary.json", summary)
+        with _kept(unwritten, "index.html"):
+            cardiac = self._write_cardiac(rows)
+            write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac, self.kind.vocabulary)
+        return summary
+
     def _left_out(self) -> dict[str, list[str]]:
         """Files that look like images but are no cases, by extension."""
-        if self.dataset_dir is None or not self.dataset_dir.is_dir():
+        if self.dataset_dir is None or self.paths.shard or not self.dataset_dir.is_dir():
             return {}
         try:
             return left_out_files(Search(self.dataset_dir, self.paths.root.resolve()), self.kind.name)
@@ -200,29 +214,56 @@ class RunReport:
             write_patient_pages(self.folder, rows)
         return rows
 
-    def _open_tables(self, resume: bool) -> tuple[CaseTable, CaseTable]:
+    def _open_tables(self, resume: bool, merging: bool) -> None:
         """Cases and metrics; nothing of an earlier run may stand beside their rows but what they agree with."""
-        stale = ["summary.json", "run.json", "index.html", "cases.js", "cardiac.csv", "patients"]
-        stale += [] if resume else ["cases.csv", "metrics.csv", "previews"]
         columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self._organ_columns]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if self.folder == RunFolder(self.paths.root).report:  # another process of one run has a folder of its own
-                self.paths.lock()
-            for path in (self.folder / name for name in stale):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-            cases = CaseTable(self.paths.cases_table, self._first_columns + columns)
-            cases.drop([row["case"] for row in cases.rows if row["status"] == "failed"])
-            cases.write()
+            self.paths.lock()
+            self._remove_stale(resume)
+            self._cases = CaseTable(self.paths.cases_table, self._first_columns + columns)
+            self._metrics = CaseTable(self.paths.metrics_table, self.kind.metric_columns)
+            if self.paths.shard is not None:
+                write_shard_record(self.paths, self.label_map, self.kind, self._expects_dice)
+            else:
+                self._take_over_shards(merging)
+            if not merging:
+                self._cases.drop([row["case"] for row in self._cases.rows if row["status"] == "failed"])
+            self._cases.write()
         except OSError as error:
             raise UsageError(
                 f"output folder {self.folder} can't be written ({error.strerror or error}); "
                 "choose a folder that you may write to"
             ) from error
-        return cases, CaseTable(self.paths.metrics_table, self.kind.metric_columns)
+
+    def _remove_stale(self, resume: bool) -> None:
+        """What an earlier run has left and this one doesn't go on with; a shard begun anew ends the whole report."""
+        whole = RunFolder(self.paths.root)
+        made_of_rows = ["summary.json", "run.json", "index.html", "cases.js", "cardiac.csv", "patients"]
+        rows = [] if resume else ["cases.csv", "metrics.csv"]
+        stale = [self.folder / name for name in (*made_of_rows, *rows)]
+        if self.paths.shard is None:
+            stale += [] if resume else [whole.report / "previews", whole.report / "shards"]
+        elif not resume:
+            others = [other for other in whole.shards() if other.shard.count != self.paths.shard.count]  # type: ignore[union-attr]
+            stale += [whole.report / name for name in (*made_of_rows, *rows)]
+            stale += [other.report for other in others if not other.is_locked]
+        for path in stale:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=self.paths.shard is not None)  # another shard may be at it, too
+            else:
+                path.unlink(missing_ok=True)
+
+    def _take_over_shards(self, merging: bool) -> None:
+        shards = self.paths.shards()
+        for shard in shards:
+            self._absorb(shard)
+        if shards:
+            for table in (self._metrics, self._cases):  # in this order, as when a case is written down
+                table.sort()
+                table.write()
+            if not merging:
+                shutil.rmtree(self.folder / "shards")
 
     def _run_record(self, run_info: dict[str, Any], counts: Mapping[str, int]) -> Row:
         weights = run_info.pop("weights", None)

@@ -105,6 +105,10 @@ class CaseTable:
         """Set the rows of a case that the file has already, but in the file only when it is next written."""
         self._rows[case] = list(rows)
 
+    def sort(self) -> None:
+        """Puts the cases in the order of their names, in the file when it is next written."""
+        self._rows = dict(sorted(self._rows.items()))
+
     def drop(self, cases: Sequence[str]) -> None:
         """Remove cases, and write the file if there were any of them."""
         known = [case for case in cases if case in self._rows]

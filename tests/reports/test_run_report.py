@@ -198,20 +198,6 @@ def test_run_json_identifies_weights_and_names_no_host(tmp_path: Path) -> None:
     assert socket.gethostname() not in json.dumps(record)
 
 
-def test_report_of_another_process_is_absorbed(tmp_path: Path) -> None:
-    part = RunReport(tmp_path / "part", "acdc")
-    add_case(part, "b", block(3, 2, 5), AFFINE, reference=block(3, 2, 6))
-    add_failure(part, "c", "truncated")
-    run = RunReport(tmp_path / "all", "acdc")
-    add_case(run, "a", block(3, 2, 5), AFFINE, reference=block(3, 2, 6))
-    run.absorb(tmp_path / "part" / "report")
-    assert list(read(tmp_path / "all", "cases.csv")["case"]) == ["a", "b", "c"]
-    assert list(read(tmp_path / "all", "metrics.csv")["case"].unique()) == ["a", "b"]
-    assert (tmp_path / "all" / "report" / "previews" / "b.png").is_file()
-    assert run.exit_code == 1
-    assert not (tmp_path / "part" / "report").exists()
-
-
 def test_output_that_is_a_file_is_wrong_use(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UsageError, match="taken.*can't be written"):
