@@ -222,9 +222,18 @@ _POLYP = DataSet(
     name="polyp",
     title="the polyp collections of PraNet, colonoscopy images",
     label_map="polyp",
+    splits=("polyp_official",),
     layouts=(
         Layout(
-            "TrainDataset/image/1.png + TrainDataset/masks/1.png, TestDataset/Kvasir/images/1.png + …/masks/1.png",
+            # its frames of CVC-ClinicDB are named by that collection's numbers, which the split gives three digits
+            "TrainDataset/image/1.png + TrainDataset/masks/1.png",
+            "rgb_image",
+            r"(?P<part>TrainDataset)/images?/(?P<number>\d{1,3})",
+            patient="{number:0>3}",
+            folders={"TrainDataset": 1450},
+        ),
+        Layout(
+            "TrainDataset/image/cju.png + TrainDataset/masks/cju.png, TestDataset/Kvasir/images/1.png + …/masks/1.png",
             "rgb_image",
             rf"(?P<part>{'|'.join(_POLYP_SETS)})/.*",
             patient="",

@@ -97,14 +97,15 @@ def test_the_papers_arrays_come_back(name: str, origin: str, tmp_path: Path, req
 
 
 @pytest.mark.parametrize(
-    ("image", "mask", "part"),
+    ("image", "mask", "part", "patient"),
     [
-        ("TrainDataset/image/1.png", "TrainDataset/masks/1.png", "TrainDataset"),
-        ("TestDataset/CVC-300/images/149.png", "TestDataset/CVC-300/masks/149.png", "CVC-300"),
-        ("Kvasir-SEG/images/cju.jpg", "Kvasir-SEG/masks/cju.jpg", None),
+        ("TrainDataset/image/1.png", "TrainDataset/masks/1.png", "TrainDataset", "001"),
+        ("TrainDataset/image/cju.png", "TrainDataset/masks/cju.png", "TrainDataset", None),
+        ("TestDataset/CVC-300/images/149.png", "TestDataset/CVC-300/masks/149.png", "CVC-300", None),
+        ("Kvasir-SEG/images/cju.jpg", "Kvasir-SEG/masks/cju.jpg", None, None),
     ],
 )
-def test_polyps(image: str, mask: str, part: str | None, tmp_path: Path) -> None:
+def test_polyps(image: str, mask: str, part: str | None, patient: str | None, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
     truth = np.zeros((6, 8), dtype=np.uint8)
     truth[2:4, 3:8] = 1
@@ -113,7 +114,7 @@ def test_polyps(image: str, mask: str, part: str | None, tmp_path: Path) -> None
         Image.fromarray(array).save(path, quality=95)
     found = find_data_set("polyp", tmp_path)
     (item,) = found.cases
-    assert (item.get("part"), item.get("patient")) == (part, None)
+    assert (item.get("part"), item.get("patient")) == (part, patient)
     colours, label = read(item, "polyp")
     np.testing.assert_array_equal(colours.numpy(), np.moveaxis(np.asarray(Image.open(tmp_path / image)), 2, 0))
     np.testing.assert_array_equal(label[0], truth)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from bisect import bisect_right
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,22 @@ def test_hippocampus_parts_are_the_subjects_of_the_data(test_data: Path) -> None
     assert files == set(sum(load_split_parts("hippocampus_160_40").values(), []))
 
 
-def test_kvasir_is_divided_700_200() -> None:
-    sizes = {part: len(images) for part, images in load_split_parts("kvasir_700_200").items()}
-    assert sizes == {"train": 700, "val": 200}
+def test_polyps_are_the_official_training_set_and_its_videos_stay_together() -> None:
+    parts = load_split_parts("polyp_official")
+    assert {part: len(images) for part, images in parts.items()} == {"train": 1311, "val": 139}
+    # CVC-ClinicDB's videos by its authors' table; every frame of one is in one part
+    starts = [1, 26, 51, 68, 79, 104, 127, 152, 178, 200, 206, 228, 253, 278, 298, 318, 343, 364, 384, 409, 429, 448]
+    starts += [467, 479, 504, 529, 547, 572, 592]
+    videos = {part: {bisect_right(starts, int(name)) for name in parts[part] if name.isdigit()} for part in parts}
+    assert len(videos["val"]) == 3 and len(videos["train"]) == 26
+    assert not videos["train"] & videos["val"]
+
+
+def test_polyp_parts_are_the_images_of_the_data(test_data: Path) -> None:
+    files = {
+        file.stem for folder in ("kvasir", "clinicdb") for file in (test_data / "polyp" / folder / "images").iterdir()
+    }
+    assert files == set(sum(load_split_parts("polyp_official").values(), []))
 
 
 def test_kits_has_all_public_cases() -> None:
