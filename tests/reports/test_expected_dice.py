@@ -29,8 +29,9 @@ def judged_report(folder: Path, **options: object) -> RunReport:
 def test_table_has_a_column_per_organ_and_one_for_the_case(tmp_path: Path) -> None:
     judged_report(tmp_path).finish()
     good, poor = read_csv(tmp_path / "report" / "cases.csv")
-    assert list(good)[:7] == [
-        *("case", "status", "reason", "remark", "seconds", "review", "expected_dice_right_ventricle"),
+    assert list(good)[:8] == [
+        *("case", "status", "reason", "remark", "seconds", "network_seconds", "review"),
+        "expected_dice_right_ventricle",
     ]
     assert (good["expected_dice_left_ventricle"], poor["expected_dice_left_ventricle"]) == (0.95, None)
     assert (good["review"], poor["review"]) == (False, True)
