@@ -21,10 +21,12 @@ from pranet_monai.storage.tables import Row, read_csv
 from .document import DOCUMENT, document
 from .kind import Command, Kind
 from .kinds import COMMANDS, IMAGES, VOLUMES
+from .kinds.images import SIZE
 from .privileges import permissions_count
 from .runs import segment
 
 SECONDS = 900  # a run that takes longer waits for something, even on a busy machine
+NOTHING_RESAMPLED = ("--set", f"image_size={list(SIZE)}")  # of images, whatever the bundle squeezes them to
 NAMED_BY_FOLDER = ("--set", "cases#series_names=folder")  # of DICOM series, which are told by hashes otherwise
 UNWORDED = re.compile(r"^[A-Za-z.]*(Error|Exception|Warning)\b")
 
@@ -93,7 +95,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    return Campaign(tmp_path_factory.mktemp("images"), flat(IMAGES), "polyp")
+    return Campaign(tmp_path_factory.mktemp("images"), flat(IMAGES), "polyp", *NOTHING_RESAMPLED)
 
 
 @pytest.mark.parametrize("kind", flat(VOLUMES), ids=by_name)

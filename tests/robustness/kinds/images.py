@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin
 from ..heart import block, save
 from ..kind import LEFT_OUT, NOT_LOOKED_AT, OK, Handled, Kind, Maker, failed, without_metrics
 
-SIZE = (256, 256)  # of the network's input: nothing is resampled
+SIZE = (256, 256)
 GREY = np.where(block(SIZE), 220, 30).astype(np.uint8)
 COLOURS = np.stack([GREY, GREY // 2, GREY // 3], -1)
 
