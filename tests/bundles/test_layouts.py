@@ -48,7 +48,7 @@ def is_usable(name: str, data: Path, tmp_path: Path) -> None:
     labelled = [case for case in check.found.cases if "label" in case]
     patients = sorted({case.get("patient", Path(case["case"]).name) for case in labelled})
     (tmp_path / "split.json").write_text(json.dumps({"parts": {"train": patients}}))
-    bundle = ROOT / "bundles" / f"{BUNDLE_OF.get(name, 'polyp_pranet_v2_resnet18')}_segmentation"
+    bundle = ROOT / "bundles" / f"{BUNDLE_OF.get(name, 'polyp_pranet_v2_lite')}_segmentation"
     small: dict[str, Any] = {"network_def#backbone": "resnet18"}
     options = {"split": str(tmp_path / "split.json"), "train_part": "train", "val_part": [], "ckpt_dir": str(tmp_path)}
     train(bundle, data, tmp_path / "runs", **options, **small, **{"network_def#pretrained": False})
