@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 from torch import nn
 
+from pranet_monai.errors import NetworkError
 from pranet_monai.networks.nets import DSRAFlexibleUNet, EMCADNet
+from pranet_monai.runtimes import RUNTIMES
+from pranet_monai.runtimes.samples import SHAPES, check_answer
 from tests.networks.base import NetworkContract
 
 
@@ -13,6 +19,16 @@ class TestDSRAFlexibleUNet(NetworkContract):
     small = {"backbone": "resnet18"}
     stages = 5
     scriptable = False  # MONAI's ResNet isn't
+
+    def test_runtimes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """MONAI's ResNet pads by zeros of the traced batch: other batches are refused, never answered wrongly."""
+        monkeypatch.setattr("platformdirs.user_cache_path", lambda name, **_: tmp_path / name)
+        net = self.build()
+        for name in ("onnx", "openvino"):
+            prepared = RUNTIMES[name].prepare(net, "fp32", torch.device("cpu"))
+            check_answer(prepared, net, "fp32", name, SHAPES[:1])
+            with pytest.raises(NetworkError):
+                check_answer(prepared, net, "fp32", name)
 
 
 class TestDSRAFlexibleUNetWithoutDSRA(NetworkContract):
