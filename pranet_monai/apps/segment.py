@@ -87,7 +87,6 @@ def segment(
         options["shard"] = str(Shard.parse(shard))
     configs = ["inference", *(["evaluate"] if evaluate else [])]
     configs += ["multi_gpu_evaluate"] if is_one_of_several() else []
-    found = find_bundle(bundle)
     if engine == "ray":
         options |= on_ray(found, configs, {**options, **(overrides or {})}, workers, address)
     elif workers is not None or address is not None:
