@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -155,33 +156,11 @@ class SaveMaskd(SaveImaged):
         return "" if self.weights is None else file_sha256(self.weights)
 
 
-class SaveProbabilitiesd(SaveImaged):
-    """Writes probabilities as floats under names of their own, ``<case>_probabilities``; see :class:`SaveMaskd`.
+class _SaveMapd(SaveImaged, ABC):
+    """Writes maps beside the masks, under names of their own; see :class:`SaveMaskd`.
 
     Args:
-        keys: keys of the probabilities (frames × classes, …), turned back to the image's grid.
-        output_dir: of the run.
-        allow_missing_keys: don't fail where a key isn't there.
-    """
-
-    def __init__(self, keys: KeysCollection, output_dir: str | Path, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, output_dir=output_dir, print_log=False, allow_missing_keys=allow_missing_keys)
-        self.folder = RunFolder(output_dir)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Writes the probabilities of every key; the data stays as it is."""
-        d = dict(data)
-        for key in self.key_iterator(d):
-            item, form, _ = _origin(d, d[key])
-            form.write_probabilities(self.folder.probabilities(item["case"], form), d[key])
-        return d
-
-
-class SaveQualityMapd(SaveImaged):
-    """Writes how sure the network is of each voxel, 0 to 1, as ``<case>_quality``; see :class:`SaveMaskd`.
-
-    Args:
-        keys: keys of the maps (1 or frames, …), turned back to the image's grid.
+        keys: keys of the maps, turned back to the image's grid.
         output_dir: of the run.
         allow_missing_keys: don't fail where a key isn't there.
     """
@@ -195,8 +174,28 @@ class SaveQualityMapd(SaveImaged):
         d = dict(data)
         for key in self.key_iterator(d):
             item, form, _ = _origin(d, d[key])
-            form.write_quality_map(self.folder.quality_map(item["case"], form), d[key])
+            self.write(form, item["case"], d[key])
         return d
+
+    @abstractmethod
+    def write(self, form: Form, case: str, maps: MetaTensor) -> None:
+        """Writes the maps of one case, in its form."""
+
+
+class SaveProbabilitiesd(_SaveMapd):
+    """Writes probabilities (frames × classes, …) as floats, as ``<case>_probabilities``."""
+
+    def write(self, form: Form, case: str, maps: MetaTensor) -> None:
+        """See the base class."""
+        form.write_probabilities(self.folder.probabilities(case, form), maps)
+
+
+class SaveQualityMapd(_SaveMapd):
+    """Writes how sure the network is of each voxel, 0 to 1, (1 or frames, …), as ``<case>_quality``."""
+
+    def write(self, form: Form, case: str, maps: MetaTensor) -> None:
+        """See the base class."""
+        form.write_quality_map(self.folder.quality_map(case, form), maps)
 
 
 def _origin(data: Mapping[Hashable, Any], mask: MetaTensor) -> tuple[dict[str, Any], Form, Path]:
