@@ -73,7 +73,7 @@ class CaseMeasurer:
     Args:
         folder: of the run; takes the pictures.
         label_map: organs to measure, or the name of a known map.
-        kind: how.
+        kind: how, or its name.
         window: centre and width of the pictures' grey scale; chosen from the image where ``None``.
         previews: draw a picture per case.
     """
@@ -82,13 +82,13 @@ class CaseMeasurer:
         self,
         folder: RunFolder | str | Path,
         label_map: LabelMap | str,
-        kind: Kind,
+        kind: Kind | str,
         window: tuple[float, float] | None = None,
         previews: bool = True,
     ) -> None:
         self.folder = folder if isinstance(folder, RunFolder) else RunFolder(folder)
         self.label_map = get_label_map(label_map)
-        self.kind = kind
+        self.kind = kind if isinstance(kind, Kind) else create_kind(kind)
         self.window = window
         self.previews = previews
 
@@ -133,5 +133,4 @@ class WorkersReport:
         previews: bool = True,
         **_: object,
     ) -> None:
-        kind = kind if isinstance(kind, Kind) else create_kind(kind)
         self.measurer = CaseMeasurer(output_dir, label_map, kind, window, previews)

@@ -20,7 +20,7 @@ from pranet_monai.forms.shard import Shard
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from pranet_monai.reports.cardiac_page import write_patient_pages
 from pranet_monai.reports.case_result import EXPECTED_DICE, REVIEW, CaseMeasurer, CaseResult, MeasuredRow
-from pranet_monai.reports.kinds import Kind, create_kind
+from pranet_monai.reports.kinds import Kind
 from pranet_monai.reports.page import write_page
 from pranet_monai.reports.privacy import Privacy
 from pranet_monai.reports.run_info import environment, weights_record
@@ -76,9 +76,9 @@ class RunReport:
         expects_dice: bool = False,
         merging: bool = False,
     ) -> None:
-        self.kind = kind if isinstance(kind, Kind) else create_kind(kind)
         folder = RunFolder(output_dir, None if shard is None else Shard.parse(shard))
-        self.measurer = CaseMeasurer(folder, label_map, self.kind, window, previews)
+        self.measurer = CaseMeasurer(folder, label_map, kind, window, previews)
+        self.kind = self.measurer.kind
         self.label_map, self.paths = self.measurer.label_map, self.measurer.folder
         self.folder = self.paths.report
         self.dataset_dir = None if dataset_dir is None else Path(dataset_dir).expanduser()
