@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pranet_monai
 from pranet_monai.errors import UsageError
+from pranet_monai.storage.paths import user_cache, user_data
 
 __all__ = ["VARIABLE", "cache_folder", "checkout_folder", "places", "user_folder"]
 
@@ -45,13 +46,9 @@ def checkout_folder() -> Path | None:
 
 def user_folder() -> Path:
     """Where ``install`` puts bundles; it may not exist."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_path("pranet_monai", appauthor=False)) / FOLDER
+    return user_data() / FOLDER
 
 
 def cache_folder() -> Path:
     """Where packed bundles are unpacked that are used without being installed; it may not exist."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_path("pranet_monai", appauthor=False)) / FOLDER
+    return user_cache() / FOLDER

@@ -19,6 +19,7 @@ from torch import nn
 
 from pranet_monai import __version__
 from pranet_monai.storage.hashing import file_sha256
+from pranet_monai.storage.paths import user_cache
 
 __all__ = ["cache_folder", "exported_once", "fingerprint", "weights_fingerprint"]
 
@@ -47,9 +48,7 @@ def exported_once(network: nn.Module, ending: str, export: Callable[[nn.Module, 
 
 def cache_folder() -> Path:
     """``runtimes`` in the user's cache; where that can't be written, a folder that lasts as long as the process."""
-    import platformdirs
-
-    folder = Path(platformdirs.user_cache_path("pranet_monai", appauthor=False)) / "runtimes"
+    folder = user_cache() / "runtimes"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

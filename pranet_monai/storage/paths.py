@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paths as people give them on the command line and in configs."""
+"""Paths as people give them on the command line and in configs, and this package's folders on their machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from typing import Any
 
 from pranet_monai.errors import UsageError
 
-__all__ = ["given_path"]
+__all__ = ["given_path", "user_cache", "user_data"]
+
+
+def user_cache() -> Path:
+    """This package's folder for what can be made again; it may not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("pranet_monai", appauthor=False))
+
+
+def user_data() -> Path:
+    """This package's folder for what a user keeps; it may not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_path("pranet_monai", appauthor=False))
 
 
 def given_path(name: str, value: Any) -> Path:
