@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pranet_monai.runtimes.base import StandIn, one_or_several
+
 __all__ = ["ArrayNetwork"]
 
 
-class ArrayNetwork:
+class ArrayNetwork(StandIn):
     """Calls an engine with one image array at a time: several threads, as a server has, wait for each other.
 
     Args:
@@ -22,8 +24,7 @@ class ArrayNetwork:
     """
 
     def __init__(self, infer: Callable[[np.ndarray], Sequence[np.ndarray]], network: nn.Module) -> None:
-        self.in_channels = getattr(network, "in_channels", None)
-        self.divisor = getattr(network, "divisor", None)
+        super().__init__(network)
         self._infer = infer
         self._lock = Lock()
 
@@ -31,5 +32,4 @@ class ArrayNetwork:
         """Images ``(B, C, H, W)`` to the engine's one tensor, or its several."""
         with self._lock:
             arrays = self._infer(np.ascontiguousarray(x.numpy(force=True), dtype=np.float32))
-        tensors = tuple(torch.from_numpy(array).to(x.device) for array in arrays)
-        return tensors[0] if len(tensors) == 1 else tensors
+        return one_or_several([torch.from_numpy(array).to(x.device) for array in arrays])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pranet_monai.errors import NetworkError, UsageError
 
-__all__ = ["PRECISIONS", "Prepared", "Precision", "Runtime", "first_line", "in_eval"]
+__all__ = ["PRECISIONS", "Prepared", "Precision", "Runtime", "StandIn", "first_line", "in_eval", "one_or_several"]
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
@@ -23,6 +23,23 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 Prepared = Callable[[Tensor], Any]
 """A network as a runtime runs it: images ``(B, C, H, W)`` float32 to a tensor or a tuple of tensors, float32. It states
 the network's ``in_channels`` and ``divisor``."""
+
+
+class StandIn:
+    """What answers in a network's place states what the network states: ``in_channels`` and ``divisor``.
+
+    Args:
+        network: whose answer it gives; only its statements are read.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.in_channels: int | None = getattr(network, "in_channels", None)
+        self.divisor: int | None = getattr(network, "divisor", None)
+
+
+def one_or_several(maps: Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """As a network gives its maps: one as it is, several as a tuple."""
+    return maps[0] if len(maps) == 1 else tuple(maps)
 
 
 class Runtime(ABC):

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pranet_monai.runtimes.base import Prepared
+from pranet_monai.runtimes.base import Prepared, StandIn, one_or_several
 from pranet_monai.runtimes.samples import count_maps
 
 __all__ = ["FirstMaps"]
 
 
-class FirstMaps:
+class FirstMaps(StandIn):
     """The first maps of a prepared network that gives more.
 
     Args:
@@ -21,14 +21,12 @@ class FirstMaps:
     """
 
     def __init__(self, prepared: Prepared, network: nn.Module, number: int) -> None:
-        self.in_channels = getattr(network, "in_channels", None)
-        self.divisor = getattr(network, "divisor", None)
+        super().__init__(network)
         self._prepared, self._number = prepared, number
 
     def __call__(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Images ``(B, C, H, W)`` to one tensor, or several."""
-        maps: tuple[Tensor, ...] = self._prepared(x)[: self._number]
-        return maps[0] if self._number == 1 else maps
+        return one_or_several(self._prepared(x)[: self._number])
 
     @classmethod
     def of(cls, prepared: Prepared, network: nn.Module) -> Prepared:

@@ -11,7 +11,7 @@ from monai.utils import optional_import
 from torch import Tensor, nn
 
 from pranet_monai.errors import BadCaseError, NetworkError, UsageError
-from pranet_monai.runtimes.base import Precision, Prepared, Runtime
+from pranet_monai.runtimes.base import Precision, Prepared, Runtime, StandIn, one_or_several
 from pranet_monai.runtimes.cache import exported_once
 from pranet_monai.runtimes.onnx_runtime import INPUT, onnx_of
 from pranet_monai.storage.atomic import written_whole
@@ -96,12 +96,11 @@ def _tensorrt() -> Any:
     return optional_import("tensorrt")[0]
 
 
-class _Engine:
+class _Engine(StandIn):
     """An engine whose images and maps stay in PyTorch's memory on the GPU."""
 
     def __init__(self, engine: Any, network: nn.Module) -> None:
-        self.in_channels = getattr(network, "in_channels", None)
-        self.divisor = getattr(network, "divisor", None)
+        super().__init__(network)
         self._engine = engine
         self._context = engine.create_execution_context()
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
@@ -121,5 +120,4 @@ class _Engine:
         stream = torch.cuda.current_stream(image.device)
         self._context.execute_async_v3(stream.cuda_stream)
         stream.synchronize()  # the image may be gone when the stream comes to it
-        tensors = tuple(maps.values())
-        return tensors[0] if len(tensors) == 1 else tensors
+        return one_or_several(list(maps.values()))
