@@ -28,6 +28,7 @@ __all__ = [
     "mirrored",
     "run_workflow",
     "runtime_options",
+    "slice_inferer_id",
 ]
 
 MIRRORED = [[0], [1], [0, 1]]  # the inferer's tta for every mirroring of a slice
@@ -79,9 +80,13 @@ def run_workflow(
 
 def mirrored(bundle: Bundle) -> dict[str, Any]:
     """The option that averages over mirrored passes."""
-    inferer = ConfigParser.load_config_file(str(bundle.config("inference")))["inferer"]
-    views = "#inferer" if "inferer" in inferer else ""  # each view of a MultiViewInferer is mirrored
-    return {f"inferer{views}#tta": MIRRORED}
+    config = ConfigParser.load_config_file(str(bundle.config("inference")))
+    return {f"{slice_inferer_id(config)}#tta": MIRRORED}
+
+
+def slice_inferer_id(config: Mapping[str, Any]) -> str:
+    """Where an ``inference.json`` has the inferer over slices: a MultiViewInferer holds one for all its views."""
+    return "inferer#inferer" if "inferer" in config["inferer"] else "inferer"
 
 
 def device_of(name: str | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pranet_monai.apps.workflow import MIRRORED
+from pranet_monai.apps.workflow import MIRRORED, slice_inferer_id
 from pranet_monai.runtimes import AUTO, RUNTIMES
 
 __all__ = ["OPTIONS", "Option", "changes", "shown"]
@@ -39,8 +39,8 @@ class Option:
 
     def place(self, config: Mapping[str, Any]) -> str:
         """The ``id#part`` that it changes in this config."""
-        is_nested = self.sets.startswith("inferer#") and "inferer" in config["inferer"]
-        return f"inferer#{self.sets}" if is_nested else self.sets
+        part = self.sets.removeprefix("inferer#")
+        return self.sets if part == self.sets else f"{slice_inferer_id(config)}#{part}"
 
     def shown(self, config: Mapping[str, Any]) -> Any:
         """What a client shows: a list to choose from, the bundle's own value first, or whether the box is ticked."""
