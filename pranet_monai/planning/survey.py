@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.datasets import DATA_SETS, DataSet
 from pranet_monai.data.labels import MAX_CLASSES, get_label_map
-from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.errors import BadCaseError, UsageError, reason_of
 from pranet_monai.forms import KINDS, KindName
 from pranet_monai.planning.case_facts import CaseFacts, look_through
 
@@ -78,8 +78,8 @@ def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False
         try:
             found.cases.append(look_through(item | hints))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a line of the answer
-            reason = error if isinstance(error, BadCaseError) else f"{item['case']}: {type(error).__name__}: {error}"
-            found.problems.append(" ".join(str(reason).split()))
+            names_file = isinstance(error, BadCaseError)
+            found.problems.append(reason_of(error) if names_file else f"{item['case']}: {reason_of(error)}")
             found.unusable.append(item | hints)
     if channels > 1:
         found.remarks.append(f"dataset.json names {channels} modalities of each case: {ONE_CHANNEL}")
