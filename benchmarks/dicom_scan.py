@@ -16,11 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pydicom
-from pydicom.data import get_testdata_file
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.forms import Search
 from pranet_monai.forms.left_out import left_out_files
+from pydicom.data import get_testdata_file
 
 SLICES = 250
 """Of each series."""

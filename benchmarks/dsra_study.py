@@ -24,10 +24,9 @@ import pandas as pd
 import torch
 import yaml
 from monai.bundle import ConfigWorkflow
+from pranet_monai.storage.tables import write_atomically
 from scipy import stats
 from tqdm import tqdm
-
-from pranet_monai.storage.tables import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY = Path(__file__).with_suffix(".yaml")

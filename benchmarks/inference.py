@@ -32,13 +32,12 @@ import numpy as np
 import scipy
 import torch
 from monai.data import MetaTensor
-from scipy.ndimage import zoom
-from torch import nn
-from tqdm import tqdm
-
 from pranet_monai.inferers import SliceVolumeInferer, ToSize
 from pranet_monai.networks.nets import EMCADNet
 from pranet_monai.runtimes import AUTO, PRECISIONS, RUNTIMES, Executor
+from scipy.ndimage import zoom
+from torch import nn
+from tqdm import tqdm
 
 SIZE = 224
 CLASSES = 9

@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from inference import load_volume, papers_loop, seeded_network, slice_volume_inferer
 from medpy.metric import binary
-
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.metrics import case_metrics
 

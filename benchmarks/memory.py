@@ -20,7 +20,6 @@ from pathlib import Path
 import monai
 import torch
 from monai.inferers import SliceInferer
-
 from pranet_monai.inferers import SliceVolumeInferer
 
 SIDE = 512

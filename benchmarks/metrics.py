@@ -23,10 +23,9 @@ from typing import TypeVar
 import numpy as np
 from medpy.metric import binary as medpy
 from numpy.typing import NDArray
-from scipy import ndimage
-
 from pranet_monai.metrics import case_metrics
 from pranet_monai.metrics.masks import common_box
+from scipy import ndimage
 
 T = TypeVar("T")
 

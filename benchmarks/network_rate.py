@@ -19,9 +19,8 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-
 from pranet_monai.networks.nets import EMCADNet
+from torch.utils.flop_counter import FlopCounterMode
 
 SIDE = 2048
 

@@ -15,10 +15,9 @@ import time
 
 import numpy as np
 import PIL
-from scipy.ndimage import gaussian_filter
-
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.reports import draw_preview
+from scipy.ndimage import gaussian_filter
 
 
 def heart() -> bytes:

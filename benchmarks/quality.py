@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-
 from pranet_monai.quality.example_table import ExampleTable
 from pranet_monai.quality.examples import UNCHANGED, Example, calibrated, left_out, scores, usable_measures
 from pranet_monai.quality.features import MEASURES

@@ -15,7 +15,6 @@ from collections.abc import Callable
 import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
-
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.networks.nets import WithOpinions
 from pranet_monai.quality import segment_with_evidence

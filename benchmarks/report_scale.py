@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from pranet_monai.reports import CaseResult, MeasuredRow, RunReport
 
 ORGANS = ("right_ventricle", "myocardium", "left_ventricle")

@@ -18,15 +18,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from monai.networks.utils import eval_mode
-from torch import Tensor, nn
-from tqdm import tqdm
-
 from pranet_monai.apps.bundle_weights import bundle_network
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.errors import UsageError
 from pranet_monai.reports.run_info import environment
 from pranet_monai.runtimes import PRECISIONS, RUNTIMES, Executor, Prepared
+from torch import Tensor, nn
+from tqdm import tqdm
 
 
 def prepared_runtimes(names: list[str], network: nn.Module, device: torch.device) -> dict[str, Prepared]:

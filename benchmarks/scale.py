@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from pranet_monai.apps.bundle_worker import BundleWorker
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.data.cases import find_cases

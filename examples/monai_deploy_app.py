@@ -17,7 +17,6 @@ from typing import Any
 
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application, ConditionType, Operator, OperatorSpec
-
 from pranet_monai import Segmenter
 from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import BadCaseError

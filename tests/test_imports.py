@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-import pytest
-
 import pranet_monai
+import pytest
 
 ROOT = Path(pranet_monai.__file__).parent
 NETWORK_PARTS = {"networks.blocks", "networks.backbones", "networks.decoders", "networks.nets"}

@@ -11,7 +11,6 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.commands import COMMANDS, names
 from pranet_monai.data.datasets import DATA_SETS

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from pranet_monai.__main__ import COMMANDS, main
 from pranet_monai.data.phantom import write_phantom
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from pranet_monai.__main__ import _parser
 
 from .bundles.conftest import ROOT

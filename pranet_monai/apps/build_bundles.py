@@ -25,9 +25,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import pranet_monai
+import yaml
 from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files
 from pranet_monai.bundle_store import FORMAT
 from pranet_monai.bundle_store.places import checkout_folder

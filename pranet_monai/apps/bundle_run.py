@@ -15,7 +15,6 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import torch
-
 from pranet_monai.apps.endings import (
     KEPT_CASES,
     KEPT_EPOCHS,
@@ -40,7 +39,6 @@ from pranet_monai.transforms.save import AsLabelsd
 if TYPE_CHECKING:
     from monai.engines import Trainer
     from monai.inferers import Inferer
-
     from pranet_monai.engines.case_evaluator import CaseEvaluator
     from pranet_monai.reports import RunReport
 

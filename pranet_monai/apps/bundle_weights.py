@@ -11,20 +11,13 @@ from typing import Any
 import torch
 import yaml
 from monai.bundle import ConfigParser
-from torch import Tensor, nn
-
 from pranet_monai.apps.model_card import large_files
 from pranet_monai.bundle_store import WEIGHTS, find_bundle
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.storage.atomic import written_whole
+from torch import Tensor, nn
 
-__all__ = [
-    "bundle_network",
-    "mean_weights",
-    "put_into_bundle",
-    "run",
-    "save_weights",
-]
+__all__ = ["bundle_network", "mean_weights", "put_into_bundle", "run", "save_weights"]
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
-
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.engines.case_dataset import CaseDataset
 from pranet_monai.errors import UsageError, unwrapped

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pranet_monai.apps.segmenter import Segmenter
 from pranet_monai.apps.training import parts_of
 from pranet_monai.apps.worse_copies import examples_of_case, usual_sizes
@@ -22,6 +20,7 @@ from pranet_monai.quality.calibration import write_calibration
 from pranet_monai.quality.example_table import ExampleTable
 from pranet_monai.quality.examples import calibrated
 from pranet_monai.storage.hashing import file_sha256
+from tqdm import tqdm
 
 __all__ = ["calibrate", "run"]
 

@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from monai.data import MetaTensor
 from nibabel.affines import voxel_sizes
-from tqdm import tqdm
-
 from pranet_monai.data.cases import FoundDataSet, find_data_set
 from pranet_monai.data.datasets import get_data_set
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.data.splits import load_split_parts
 from pranet_monai.errors import BadCaseError, UsageError
+from tqdm import tqdm
 
 __all__ = ["DataCheck", "check_data", "run"]
 

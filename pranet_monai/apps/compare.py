@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import wilcoxon
-
 from pranet_monai.errors import UsageError
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.summary import bootstrap_interval
@@ -20,6 +18,7 @@ from pranet_monai.reports.measures import METRICS, Measure, plain_name
 from pranet_monai.reports.privacy import Privacy
 from pranet_monai.reports.text import align
 from pranet_monai.storage.tables import plain_text, write_csv, write_json
+from scipy.stats import wilcoxon
 
 __all__ = ["compare", "run"]
 

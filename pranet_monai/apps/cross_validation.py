@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 from monai.bundle import ConfigParser
-from tqdm import tqdm
-
 from pranet_monai.apps.training import Training, parts_of
 from pranet_monai.apps.workflow import as_path
 from pranet_monai.data.folds import deal_into_folds
@@ -21,6 +19,7 @@ from pranet_monai.metrics import summarise
 from pranet_monai.planning.case_facts import look_through
 from pranet_monai.planning.patients import patients_of
 from pranet_monai.storage.tables import read_csv, write_csv, write_json
+from tqdm import tqdm
 
 __all__ = ["cross_validate"]
 

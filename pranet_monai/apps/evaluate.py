@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from monai.data import MetaTensor
-from tqdm import tqdm
-
 from pranet_monai.apps.endings import full_disk_exits
 from pranet_monai.apps.mask_pairs import find_mask_pairs, kind_of_masks, match_by_name, named_images, with_hints
 from pranet_monai.data.labels import LabelMap, LabelNumbers, get_label_map
@@ -22,6 +20,7 @@ from pranet_monai.forms.grid import original_affine
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error, with_remarks
 from pranet_monai.reports import KINDS, CaseMeasurer, CaseResult, MeasuredRow, RunReport, create_kind
 from pranet_monai.reports.text import results_table
+from tqdm import tqdm
 
 __all__ = ["evaluate", "run"]
 

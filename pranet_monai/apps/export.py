@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-
 from pranet_monai.apps.bundle_weights import bundle_network
 from pranet_monai.bundle_store import WEIGHTS, find_bundle
 from pranet_monai.engines.weights import find_weights, load_weights

@@ -7,13 +7,12 @@ import argparse
 import json
 from pathlib import Path
 
-from torch import nn
-
 from pranet_monai.apps.bundle_weights import bundle_network, put_into_bundle, save_weights
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.networks.checkpoints import LoadReport, load_official_checkpoint
 from pranet_monai.networks.identify import CheckpointIdentity, identify_checkpoint
+from torch import nn
 
 __all__ = ["import_checkpoint", "run"]
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-
 from pranet_monai.networks.backbones import BACKBONES, BackboneRecord, TimmBackbone, create_backbone
 from pranet_monai.networks.nets import NETWORKS
 from pranet_monai.networks.published import PUBLISHED, PublishedNetwork
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 __all__ = ["describe_networks", "networks_table"]
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-
 from pranet_monai.apps.build_bundles import write_bundle
 from pranet_monai.apps.training_speed import measure_speed
 from pranet_monai.apps.workflow import less_talk

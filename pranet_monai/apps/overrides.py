@@ -12,7 +12,6 @@ from typing import Any
 
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
-
 from pranet_monai.errors import UsageError
 
 __all__ = ["check_argv", "check_ids", "parsed"]

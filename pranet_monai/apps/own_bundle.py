@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 from monai.bundle import ConfigParser
-
 from pranet_monai.apps.build_bundles import write_bundle
 from pranet_monai.apps.bundle_weights import put_into_bundle
 from pranet_monai.apps.calibrate import FILE as CALIBRATION

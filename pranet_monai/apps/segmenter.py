@@ -15,7 +15,6 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import Compose, SaveImaged
 from monai.utils import CommonKeys
-
 from pranet_monai.apps.overrides import check_ids
 from pranet_monai.apps.workflow import device_of, mirrored, runtime_options
 from pranet_monai.bundle_store import find_bundle

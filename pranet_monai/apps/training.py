@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
-
 from pranet_monai.apps.workflow import as_path, is_one_of_several, run_workflow
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.data.cases import find_cases

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from ignite.engine import Events
 from monai.bundle import ConfigParser
-
 from pranet_monai.errors import unwrapped
 from pranet_monai.planning.budget import Speed
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from monai.bundle import ConfigParser, ConfigWorkflow
-
 from pranet_monai.apps.bundle_run import check_device
 from pranet_monai.apps.endings import own_command
 from pranet_monai.apps.overrides import check_ids

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
-
 from pranet_monai.apps.segmenter import Segmentation, Segmenter
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.grid import original_affine

@@ -16,7 +16,6 @@ def with_bundle_names(argument: argparse.Action) -> None:
 
 def _bundle_names(prefix: str, **_: Any) -> list[str]:
     from argcomplete.completers import FilesCompleter
-
     from pranet_monai.bundle_store.find import bundle_names
 
     return [*bundle_names(), *FilesCompleter(["zip"])(prefix)]

@@ -180,9 +180,7 @@ LABEL_MAPS: dict[str, LabelMap] = {
         _SYNAPSE8,
         # The preprocessed npz/h5 files of TransUNet hold the same eight organs in alphabetical order.
         replace(
-            _SYNAPSE8,
-            name="synapse8_transunet",
-            raw_values={0: 0, 1: 8, 2: 4, 3: 3, 4: 2, 5: 6, 6: 5, 7: 1, 8: 7},
+            _SYNAPSE8, name="synapse8_transunet", raw_values={0: 0, 1: 8, 2: 4, 3: 3, 4: 2, 5: 6, 6: 5, 7: 1, 8: 7}
         ),
         _label_map(
             "amos15",

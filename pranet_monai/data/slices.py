@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from monai.transforms import Randomizable
+from pranet_monai.errors import UsageError
+from pranet_monai.transforms.slicing import VIEW, SliceStack
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
-
-from pranet_monai.errors import UsageError
-from pranet_monai.transforms.slicing import VIEW, SliceStack
 
 __all__ = ["SliceDataset"]
 

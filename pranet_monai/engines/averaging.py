@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from torch.optim.swa_utils import AveragedModel
-
 from pranet_monai.engines.checkpoint import unwrapped
 from pranet_monai.errors import UsageError
+from torch.optim.swa_utils import AveragedModel
 
 __all__ = ["WeightAverage"]
 

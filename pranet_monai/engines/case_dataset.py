@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from monai.data import Dataset, ThreadDataLoader
-
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError, reason_of
 from pranet_monai.forms import form_of

@@ -10,7 +10,6 @@ import torch
 from ignite.engine import EventEnum
 from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
-
 from pranet_monai.engines.case_runner import CaseRunner
 from pranet_monai.engines.case_schedule import CaseSchedule
 from pranet_monai.quality import QualityJudge
@@ -27,11 +26,7 @@ class CaseEvents(EventEnum):
     CASE_SKIPPED = "case_skipped"
 
 
-_EVENTS = {
-    "ok": CaseEvents.CASE_COMPLETED,
-    "failed": CaseEvents.CASE_FAILED,
-    "skipped": CaseEvents.CASE_SKIPPED,
-}
+_EVENTS = {"ok": CaseEvents.CASE_COMPLETED, "failed": CaseEvents.CASE_FAILED, "skipped": CaseEvents.CASE_SKIPPED}
 
 
 class CaseEvaluator(SupervisedEvaluator):

@@ -16,16 +16,8 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer, SimpleInferer
 from monai.networks.utils import eval_mode
 from monai.utils import CommonKeys
-
 from pranet_monai.data.labels import get_label_map
-from pranet_monai.engines.case_dataset import (
-    CASE,
-    ERROR,
-    FINISHED_MASK,
-    FINISHED_ROWS,
-    ITEM,
-    LOADING_SECONDS,
-)
+from pranet_monai.engines.case_dataset import CASE, ERROR, FINISHED_MASK, FINISHED_ROWS, ITEM, LOADING_SECONDS
 from pranet_monai.errors import BadCaseError, NetworkError, full_disk_in, reason_of
 from pranet_monai.forms import form_of
 from pranet_monai.forms.grid import FRAMES, original_affine
@@ -182,11 +174,7 @@ class CaseRunner:
         return CaseResult(item[CASE], "failed" if reason else "ok", reason, rows=rows, remarks=remarks)
 
     def _rows(
-        self,
-        measurer: CaseMeasurer,
-        item: Mapping[str, Any],
-        done: Mapping[str, Any],
-        references: np.ndarray | None,
+        self, measurer: CaseMeasurer, item: Mapping[str, Any], done: Mapping[str, Any], references: np.ndarray | None
     ) -> list[MeasuredRow]:
         form, prediction = form_of(item[ITEM]), done[CommonKeys.PRED]
         takes_probabilities = measurer.kind.takes_probabilities

@@ -10,10 +10,9 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 import torch
-
 from pranet_monai.engines.case_dataset import CASE, CaseDataset, CaseLoader
 from pranet_monai.engines.case_runner import CaseRunner
-from pranet_monai.engines.case_worker import CaseWorker, WorkerDied
+from pranet_monai.engines.case_worker import CaseWorker, WorkerDiedError
 from pranet_monai.errors import BadCaseError, NetworkError, reason_of
 from pranet_monai.reports.case_result import CaseResult
 
@@ -128,7 +127,7 @@ class _Crew:
             worker = self._idle.popleft()
             try:
                 return worker.do(number, self._ask)
-            except WorkerDied as error:
+            except WorkerDiedError as error:
                 if self._is_closed:
                     raise CancelledError from error
                 ending = str(error)

@@ -18,11 +18,10 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from monai.data import Dataset, MetaTensor
-
 from pranet_monai.engines.case_runner import CaseRunner
 from pranet_monai.reports.case_result import CaseResult
 
-__all__ = ["CaseWorker", "WorkerDied"]
+__all__ = ["CaseWorker", "WorkerDiedError"]
 
 _CHUNK = 4 << 20  # bytes in one message: a receiver holds that much twice
 _STOP_SECONDS = 10.0
@@ -31,7 +30,7 @@ _STARTING = threading.Lock()  # a process forked meanwhile would keep the pipe o
 _CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
-class WorkerDied(Exception):
+class WorkerDiedError(Exception):
     """The process ended in the middle of a case; the text says how."""
 
 
@@ -59,7 +58,7 @@ class CaseWorker:
             answer: what the network says on an image, or why it can't.
 
         Raises:
-            WorkerDied: the process did.
+            WorkerDiedError: the process did.
             Exception: what comes through ``CaseRunner.run``.
         """
         try:
@@ -69,7 +68,7 @@ class CaseWorker:
                 del message
         except (EOFError, ConnectionError) as error:
             self._process.join(_STOP_SECONDS)
-            raise WorkerDied(_how_it_ended(self._process.exitcode)) from error
+            raise WorkerDiedError(_how_it_ended(self._process.exitcode)) from error
         if isinstance(message, Exception):
             raise message
         return message

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
-
 from pranet_monai.engines.weights import read_safely
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.atomic import written_whole

@@ -14,7 +14,6 @@ from ignite.engine import Engine, Events
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from monai.handlers import from_engine
-
 from pranet_monai.storage.tables import write_atomically
 
 __all__ = ["TrainingCurve"]

@@ -7,9 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ignite.engine import Events
-from tqdm import tqdm
-
 from pranet_monai.engines.case_evaluator import CaseEvaluator, CaseEvents
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from pranet_monai.reports import RunReport

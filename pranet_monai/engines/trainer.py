@@ -10,7 +10,6 @@ from ignite.engine import Engine, Events
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
-
 from pranet_monai.engines.averaging import WeightAverage
 
 __all__ = ["SegmentationTrainer"]

@@ -12,7 +12,6 @@ import torch
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from monai.handlers import ValidationHandler
-
 from pranet_monai.engines.checkpoint import unwrapped
 from pranet_monai.storage.atomic import written_whole
 

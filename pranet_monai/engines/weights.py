@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.large_files import published_hashes

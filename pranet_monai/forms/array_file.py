@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.utils import optional_import
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
 from pranet_monai.forms.claims import check_memory

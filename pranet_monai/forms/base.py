@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from monai.data import MetaTensor
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.provenance import Algorithm, Provenance

@@ -11,7 +11,6 @@ from pathlib import Path
 from textwrap import shorten
 
 import nibabel as nib
-
 from pranet_monai.errors import BadCaseError
 
 __all__ = [

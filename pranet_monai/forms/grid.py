@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey, MetaKeys
-
 from pranet_monai.errors import BadCaseError
 
 __all__ = [

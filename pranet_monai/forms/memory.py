@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, checked_affine, finite_voxels, volume_tensor
 

@@ -10,7 +10,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.openers import ImageOpener
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.storage.memory import readable_bytes
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from monai.data import MetaTensor
-
 from pranet_monai.errors import BadCaseError
 
 __all__ = ["REMARKS", "add_remarks", "remarks_of", "remarks_of_error", "with_remarks"]

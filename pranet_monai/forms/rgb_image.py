@@ -11,7 +11,6 @@ import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey
 from PIL import Image, PngImagePlugin
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item, KindName

@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from filelock import FileLock, Timeout
 from monai.data import MetaTensor
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.base import DicomPaths, Form, Item

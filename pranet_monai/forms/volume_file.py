@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import nibabel as nib
 from monai.data import MetaTensor
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.forms.base import Form, Item, KindName
 from pranet_monai.forms.files import check_gzip, is_nibabel, open_nibabel, open_nifti

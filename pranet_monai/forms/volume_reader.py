@@ -16,7 +16,6 @@ from monai.config import PathLike
 from monai.data import ITKReader, MetaTensor, NibabelReader
 from monai.transforms import LoadImage
 from monai.utils import MetaKeys, ensure_tuple, optional_import
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.base import Frames
 from pranet_monai.forms.claims import check_content, check_memory

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
-from torch import Tensor
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.geometry import ANATOMICAL_AXES
 from pranet_monai.inferers.slice_volume import SliceVolumeInferer
+from torch import Tensor
 
 __all__ = ["MultiViewInferer"]
 

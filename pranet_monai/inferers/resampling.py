@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.transforms.slicing import SliceStack
 from pranet_monai.transforms.zoom import resize_planes, zoom_planes
+from torch import Tensor
 
 __all__ = ["Resampling", "ToPixdim", "ToSize"]
 

@@ -11,15 +11,14 @@ from typing import Any
 import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
-from torch import Tensor, nn
-from tqdm import tqdm
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.geometry import ANATOMICAL_AXES, THROUGH_PLANE
 from pranet_monai.inferers.memory import RetreatingBatches
 from pranet_monai.inferers.resampling import Resampling
 from pranet_monai.inferers.windows import Windows
 from pranet_monai.transforms.slicing import SliceStack, neighbours
+from torch import Tensor, nn
+from tqdm import tqdm
 
 __all__ = ["SliceVolumeInferer", "Watcher"]
 

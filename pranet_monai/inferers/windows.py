@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from monai.inferers.utils import sliding_window_inference
-from torch import Tensor
-
 from pranet_monai.errors import UsageError
+from torch import Tensor
 
 __all__ = ["Windows"]
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pranet_monai
 from fastapi import HTTPException
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
-
-import pranet_monai
 from pranet_monai.bundle_store.served import served_bundles
 from pranet_monai.errors import own_error
 from pranet_monai.label.infer import BundleSegmentation

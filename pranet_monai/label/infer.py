@@ -16,7 +16,6 @@ from typing import Any
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.transform.writer import write_itk
 from monailabel.utils.others.generic import device_list, name_to_device
-
 from pranet_monai.apps.segmenter import Segmentation, Segmenter
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.bundle_store.served import weights_files, weights_line

@@ -9,7 +9,6 @@ from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.tasks.train.bundle import BundleTrainTask
-
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.bundle_store.served import weights_files
 from pranet_monai.errors import UsageError

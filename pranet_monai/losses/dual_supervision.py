@@ -51,11 +51,7 @@ class DualSupervisionLoss(_Loss):
     """
 
     def __init__(
-        self,
-        combination: str = "mutation",
-        ce_weight: float = 0.5,
-        dice_weight: float = 0.7,
-        bce_weight: float = 0.3,
+        self, combination: str = "mutation", ce_weight: float = 0.5, dice_weight: float = 0.7, bce_weight: float = 0.3
     ) -> None:
         super().__init__()
         if combination not in COMBINATIONS:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
-
 from pranet_monai.metrics.masks import Spacing, as_spacing
 
 __all__ = ["MYOCARDIUM_G_PER_ML", "cardiac_indices", "cardiac_indices_of_volumes"]

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.metrics.masks import Mask, MissedPolicy, Spacing, as_spacing, missed_distance
 from pranet_monai.metrics.overlap import dice, iou
 from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
+from scipy import ndimage
 
 __all__ = ["HIGHER_IS_BETTER", "case_metrics"]
 

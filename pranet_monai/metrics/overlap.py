@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-
 from pranet_monai.metrics.masks import as_mask_pair
 
 __all__ = ["dice", "iou"]

@@ -12,17 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-
 from pranet_monai.metrics.masks import as_mask_pair
 from pranet_monai.metrics.overlap import dice, iou
 from pranet_monai.metrics.surface import SurfaceDistances
 
-__all__ = [
-    "PAPER_VOLUME_NOTE",
-    "paper_case_metrics",
-    "paper_volume_metrics",
-    "summarise_paper",
-]
+__all__ = ["PAPER_VOLUME_NOTE", "paper_case_metrics", "paper_volume_metrics", "summarise_paper"]
 
 PAPER_VOLUME_NOTE = (
     "Protocol of the papers: distances in voxels, whatever the spacing; a missed organ scores HD95 and ASSD 0, the "
@@ -88,10 +82,7 @@ def summarise_paper(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> dict[st
         return {"organs": {}, "overall": {}}
     means = table.groupby("organ", sort=False)[names].agg(lambda values: values.mean(skipna=False))
     overall = means.mean(skipna=False)
-    return {
-        "organs": {str(organ): _json_safe(row) for organ, row in means.iterrows()},
-        "overall": _json_safe(overall),
-    }
+    return {"organs": {str(organ): _json_safe(row) for organ, row in means.iterrows()}, "overall": _json_safe(overall)}
 
 
 def _json_safe(row: pd.Series) -> dict[str, float | None]:

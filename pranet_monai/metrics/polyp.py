@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-
 from pranet_monai.metrics.masks import as_mask_pair, mask_status
 from pranet_monai.metrics.overlap import dice, iou
 from pranet_monai.metrics.saliency import s_measure, threshold_means, weighted_f

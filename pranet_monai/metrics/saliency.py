@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-
 from pranet_monai.metrics.masks import Mask
+from scipy import ndimage
 
 __all__ = ["THRESHOLDS", "s_measure", "threshold_means", "weighted_f"]
 

@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 import torch
 from monai.config import TensorOrList
 from monai.metrics import CumulativeIterationMetric
-
 from pranet_monai.metrics.masks import Status, check_option, mask_status
 
 __all__ = ["SegmentationDice"]

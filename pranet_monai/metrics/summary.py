@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
 from pranet_monai.metrics.case import HIGHER_IS_BETTER
 
 __all__ = ["bootstrap_interval", "summarise"]

@@ -16,9 +16,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
-
 from pranet_monai.metrics.masks import (
     Mask,
     MissedPolicy,
@@ -30,6 +27,8 @@ from pranet_monai.metrics.masks import (
     mask_status,
     missed_distance,
 )
+from scipy import ndimage
+from scipy.spatial import cKDTree
 
 __all__ = ["DEFAULT_TOLERANCE_MM", "HD95Definition", "SurfaceDistances", "assd", "hd95", "nsd"]
 
@@ -61,11 +60,7 @@ class SurfaceDistances:
     """
 
     def __init__(
-        self,
-        prediction: ArrayLike,
-        reference: ArrayLike,
-        spacing: Spacing,
-        missed: MissedPolicy | float = "diagonal",
+        self, prediction: ArrayLike, reference: ArrayLike, spacing: Spacing, missed: MissedPolicy | float = "diagonal"
     ) -> None:
         prediction, reference = as_mask_pair(prediction, reference)
         sizes = as_spacing(spacing, prediction.ndim)
@@ -143,10 +138,7 @@ def assd(prediction: ArrayLike, reference: ArrayLike, spacing: Spacing, *, misse
 
 
 def nsd(
-    prediction: ArrayLike,
-    reference: ArrayLike,
-    spacing: Spacing,
-    tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+    prediction: ArrayLike, reference: ArrayLike, spacing: Spacing, tolerance_mm: float = DEFAULT_TOLERANCE_MM
 ) -> float:
     """Normalized surface distance (surface Dice): the part of both surfaces that lies within a tolerance of the other.
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.blocks.dsra import DSRAHead
 from pranet_monai.networks.key_maps import KEY_MAPS, KeyMap
+from torch import Tensor, nn
 
 __all__ = ["LoadReport", "load_official_checkpoint", "read_checkpoint"]
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.backbones import BACKBONES, create_backbone
 from pranet_monai.networks.checkpoints import fit, misfit, open_checkpoint
 from pranet_monai.networks.nets import NETWORKS
+from torch import Tensor, nn
 
 __all__ = ["CheckpointIdentity", "identify_checkpoint"]
 

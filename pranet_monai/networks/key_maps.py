@@ -82,11 +82,7 @@ PVT_V2: Rules = (
 BACKBONE: Rules = (*PVT_V2, ("", ""))
 
 DSRA_HEAD: Rules = staged(
-    (
-        *normed(r"ConvBlock{n}_fg", "head.foreground.{i}"),
-        *normed(r"ConvBlock{n}_bg", "head.background.{i}"),
-    ),
-    STAGES,
+    (*normed(r"ConvBlock{n}_fg", "head.foreground.{i}"), *normed(r"ConvBlock{n}_bg", "head.background.{i}")), STAGES
 )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from monai.data import MetaTensor
 from monai.transforms import Orientation
 from nibabel.affines import voxel_sizes
-
 from pranet_monai.data.labels import MAX_CLASSES
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import form_of

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
-
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.planning.description import Description, unnamed
 from pranet_monai.planning.sides import sided_axes

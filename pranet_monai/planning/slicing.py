@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from pranet_monai.geometry import ANATOMICAL_AXES, THROUGH_PLANE
 from pranet_monai.planning.case_facts import CaseFacts
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.datasets import DATA_SETS, DataSet
 from pranet_monai.data.labels import MAX_CLASSES, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError, reason_of
 from pranet_monai.forms import KINDS, KindName
 from pranet_monai.planning.case_facts import CaseFacts, look_through
+from tqdm import tqdm
 
 __all__ = ["Survey", "survey"]
 

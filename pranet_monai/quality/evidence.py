@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from monai.utils import convert_to_dst_type
-from torch import Tensor
-
 from pranet_monai.inferers import SliceVolumeInferer
 from pranet_monai.quality.features import organ_measures
 from pranet_monai.quality.sums import SliceSums
 from pranet_monai.quality.sureness import SurenessMap
 from pranet_monai.transforms.slicing import SliceStack
+from torch import Tensor
 
 __all__ = ["Evidence", "segment_with_evidence"]
 

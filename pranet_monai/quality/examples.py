@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, spearmanr
-
 from pranet_monai.errors import UsageError
 from pranet_monai.quality.calibration import Calibration, OrganSize
 from pranet_monai.quality.features import COMBINED
 from pranet_monai.quality.model import DiceModel, fit_model
+from scipy.stats import rankdata, spearmanr
 
 __all__ = [
     "BAD",

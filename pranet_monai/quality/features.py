@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-
 from pranet_monai.quality.sums import OPINIONS, SliceSums
 
 __all__ = ["COMBINED", "MEASURES", "organ_measures"]

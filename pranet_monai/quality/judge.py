@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from monai.inferers import Inferer
-from torch import nn
-
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import SliceVolumeInferer
 from pranet_monai.quality.calibration import Calibration, read_calibration
 from pranet_monai.quality.evidence import Evidence
 from pranet_monai.storage.hashing import file_sha256
+from torch import nn
 
 __all__ = ["Judgement", "QualityJudge", "organ_size"]
 

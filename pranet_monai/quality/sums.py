@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from pranet_monai.quality.sureness import class_probabilities
 from pranet_monai.transforms.slicing import SliceStack
+from torch import Tensor
 
 __all__ = ["OPINIONS", "SliceSums"]
 

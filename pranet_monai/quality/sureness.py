@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
-
 from pranet_monai.inferers import Resampling
 from pranet_monai.transforms.slicing import SliceStack
+from torch import Tensor
 
 __all__ = ["SurenessMap", "class_probabilities"]
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-
 from pranet_monai.reports.measures import EXPECTED, Measure, Vocabulary, plain_name
 from pranet_monai.storage.tables import Row
 
@@ -109,9 +108,11 @@ def _facts(measure: Measure) -> dict[str, Any]:
 def _values(measure: Measure, rows: Sequence[Row], of_organ: Mapping[str, list[Row]], is_metric: bool) -> Columns:
     """A measure's numbers per organ: metrics have rows of their own, all else is a column of ``cases.csv``."""
     found = {
-        organ: [row.get(measure.key) for row in scored]
-        if is_metric
-        else [row.get(f"{measure.key}_{organ}") for row in rows]
+        organ: (
+            [row.get(measure.key) for row in scored]
+            if is_metric
+            else [row.get(f"{measure.key}_{organ}") for row in rows]
+        )
         for organ, scored in of_organ.items()
     }
     columns = {organ: _numbers(measure, values) for organ, values in found.items()}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.reports.kinds import Kind, create_kind

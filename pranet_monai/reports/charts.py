@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
-
 from pranet_monai.reports.markup import Markup, element, join
 from pranet_monai.reports.measures import Measure, plain_name
 

@@ -79,11 +79,7 @@ def _css_color(label_map: LabelMap, organ: str) -> str:
 
 
 def _head(
-    title: str,
-    cases: Sequence[Row],
-    summary: Mapping[str, Any] | None,
-    run: Mapping[str, Any],
-    vocabulary: Vocabulary,
+    title: str, cases: Sequence[Row], summary: Mapping[str, Any] | None, run: Mapping[str, Any], vocabulary: Vocabulary
 ) -> Markup:
     failed = sum(row["status"] == "failed" for row in cases)
     skipped = sum(row["status"] == "skipped" for row in cases)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from contourpy import contour_generator
-from scipy.ndimage import find_objects
-
 from pranet_monai.reports.panels import Color, Entry, Panels
 from pranet_monai.reports.views import View
+from scipy.ndimage import find_objects
 
 if TYPE_CHECKING:
     from pranet_monai.data.labels import LabelMap

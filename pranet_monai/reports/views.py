@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
-
 from pranet_monai.geometry import plane_axis
 
 __all__ = ["View", "voxel_sizes"]

@@ -8,9 +8,8 @@ from threading import Lock
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.runtimes.base import StandIn, one_or_several
+from torch import Tensor, nn
 
 __all__ = ["ArrayNetwork"]
 

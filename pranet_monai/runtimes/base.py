@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.errors import NetworkError, UsageError
+from torch import Tensor, nn
 
 __all__ = ["PRECISIONS", "Prepared", "Precision", "Runtime", "StandIn", "first_line", "in_eval", "one_or_several"]
 

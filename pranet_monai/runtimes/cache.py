@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from filelock import FileLock
-from torch import nn
-
 from pranet_monai import __version__
 from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.paths import user_cache
+from torch import nn
 
 __all__ = ["cache_folder", "exported_once", "fingerprint", "weights_fingerprint"]
 

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-
 from pranet_monai.errors import NetworkError, UsageError
 from pranet_monai.runtimes.base import PRECISIONS, Precision, Prepared, Runtime, first_line, in_eval
 from pranet_monai.runtimes.cache import weights_fingerprint
 from pranet_monai.runtimes.first_maps import FirstMaps
 from pranet_monai.runtimes.samples import SHAPES, check_answer
 from pranet_monai.runtimes.table import AUTO, RUNTIMES, fastest, runtime_of_file
+from torch import nn
 
 __all__ = ["Executor"]
 

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-
 from pranet_monai.runtimes.base import Prepared, StandIn, one_or_several
 from pranet_monai.runtimes.samples import count_maps
+from torch import Tensor, nn
 
 __all__ = ["FirstMaps"]
 

@@ -11,13 +11,12 @@ from typing import ClassVar
 
 import torch
 from monai.utils import optional_import
-from torch import nn
-
 from pranet_monai.runtimes.arrays import ArrayNetwork
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.cache import exported_once
 from pranet_monai.runtimes.samples import count_maps, sample
 from pranet_monai.storage.atomic import written_whole
+from torch import nn
 
 __all__ = ["INPUT", "LOGITS", "ONNXRuntime", "onnx_of"]
 

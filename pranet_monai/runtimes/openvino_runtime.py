@@ -10,13 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from monai.utils import optional_import
-from torch import nn
-
 from pranet_monai.errors import NetworkError
 from pranet_monai.runtimes.arrays import ArrayNetwork
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.onnx_runtime import onnx_of
 from pranet_monai.storage.atomic import written_whole
+from torch import nn
 
 __all__ = ["OpenVINORuntime"]
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.errors import NetworkError
 from pranet_monai.runtimes.base import Precision, Prepared, first_line, in_eval
+from torch import Tensor, nn
 
 __all__ = ["SHAPES", "check_answer", "count_maps", "sample"]
 

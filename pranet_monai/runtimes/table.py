@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-
 from pranet_monai.errors import UsageError
 from pranet_monai.runtimes.base import Precision, Runtime
 from pranet_monai.runtimes.onnx_runtime import ONNXRuntime

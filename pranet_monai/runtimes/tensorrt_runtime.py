@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 
 import torch
 from monai.utils import optional_import
-from torch import Tensor, nn
-
 from pranet_monai.errors import BadCaseError, NetworkError, UsageError
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime, StandIn, one_or_several
 from pranet_monai.runtimes.cache import exported_once
 from pranet_monai.runtimes.onnx_runtime import INPUT, onnx_of
 from pranet_monai.storage.atomic import written_whole
+from torch import Tensor, nn
 
 __all__ = ["TensorRTRuntime"]
 

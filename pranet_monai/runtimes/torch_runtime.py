@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.errors import NetworkError
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.samples import sample
 from pranet_monai.storage.atomic import written_whole
+from torch import Tensor, nn
 
 __all__ = ["CompileRuntime", "TorchRuntime"]
 

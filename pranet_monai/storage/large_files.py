@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-
 from pranet_monai.errors import UsageError
 
 __all__ = ["LISTING", "PACKED_LISTING", "published_hashes"]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from pranet_monai.storage.atomic import written_whole
 
 __all__ = ["CaseTable", "Row", "plain_text", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]

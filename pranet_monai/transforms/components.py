@@ -13,10 +13,9 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
-from scipy import ndimage
-
 from pranet_monai.forms.grid import FRAMES
 from pranet_monai.forms.remarks import add_remarks
+from scipy import ndimage
 
 __all__ = ["LargestComponentsd", "largest_components"]
 

@@ -11,7 +11,6 @@ import torch
 from monai.config import KeysCollection
 from monai.data import ImageReader, MetaTensor
 from monai.transforms import LoadImaged
-
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import Frames, form_of

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from monai.config import KeysCollection
 from monai.transforms import GaussianSmooth, MapTransform, RandomizableTransform
-
 from pranet_monai.errors import UsageError
 
 

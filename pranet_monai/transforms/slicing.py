@@ -12,18 +12,11 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Orientation
 from nibabel.orientations import aff2axcodes
-from torch import Tensor
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.geometry import plane_axis
+from torch import Tensor
 
-__all__ = [
-    "VIEW",
-    "SliceAxisLastd",
-    "SliceStack",
-    "neighbours",
-    "slicing_axis",
-]
+__all__ = ["VIEW", "SliceAxisLastd", "SliceStack", "neighbours", "slicing_axis"]
 
 VIEW = "view"
 """Key of an item that says by which of several planes it is to be sliced."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from monai.bundle import ConfigParser
-
 from pranet_monai.apps import build_bundles
 from pranet_monai.errors import UsageError
 

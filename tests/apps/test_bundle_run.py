@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
-
 from pranet_monai.apps.bundle_run import check_parts, check_run, check_training, finish_run, run_cases
 from pranet_monai.apps.overrides import check_argv
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import MultiViewInferer, SliceVolumeInferer
 from pranet_monai.reports import RunReport
 from pranet_monai.transforms.save import AsLabelsd
+
 from tests.reports.rows import add_case, add_failure
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps.bundle_weights import in_half
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.networks.nets import EMCADNet
+
 from tests.apps.test_import_checkpoint import ARGUMENTS, make_bundle
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps.check_data import check_data, describe
 from pranet_monai.errors import UsageError
+
 from tests.data.samples import made_sample, write_nifti
 
 SPLIT = {"parts": {"train": ["hippocampus_001", "hippocampus_003"], "val": ["hippocampus_004", "hippocampus_006"]}}

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps.compare import compare
 from pranet_monai.errors import UsageError

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps.evaluate import evaluate
 from pranet_monai.apps.mask_pairs import find_mask_pairs

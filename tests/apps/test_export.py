@@ -10,7 +10,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps.bundle_weights import bundle_network
 from pranet_monai.apps.export import export_bundle

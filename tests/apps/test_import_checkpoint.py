@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-
 from pranet_monai.__main__ import main
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.networks.checkpoints import load_official_checkpoint
 from pranet_monai.networks.nets import EMCADNet
+
 from tests.networks.cases import load_case, weights
 
 ARGUMENTS = {"in_channels": 1, "out_channels": 4, "backbone": "pvt_v2_b0"}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from monai.utils.component_store import ComponentStore
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps import info_networks
 from pranet_monai.networks.backbones import BACKBONES

@@ -7,9 +7,9 @@ import ast
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.bundle_store import all_bundles
+
 from tests.bundles.conftest import SMALLEST, is_for_images
 
 FOR_IMAGES = [bundle.short_name for bundle in all_bundles() if is_for_images(bundle.folder) and bundle.weights]

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files, scores_table
 from pranet_monai.errors import UsageError
 from pranet_monai.metrics.summary import summarise
@@ -69,12 +68,7 @@ def test_no_scores_without_an_evaluation(tmp_path: Path) -> None:
 
 def test_metadata_scores(tmp_path: Path) -> None:
     scores = eval_metrics(_bundle(tmp_path))
-    assert scores == {
-        "dice_mean": 0.7,
-        "hd95_mm_mean": 3.0,
-        "dice_left_ventricle": 0.7,
-        "hd95_mm_left_ventricle": 3.0,
-    }
+    assert scores == {"dice_mean": 0.7, "hd95_mm_mean": 3.0, "dice_left_ventricle": 0.7, "hd95_mm_left_ventricle": 3.0}
 
 
 def test_weights_are_listed_by_hash(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from packaging.version import Version
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps import pack
 from pranet_monai.errors import UsageError
+
 from tests.bundles.conftest import BUNDLES, ROOT, read_json
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps.segmenter import Segmenter
 from pranet_monai.data.cases import find_cases

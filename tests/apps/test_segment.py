@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps import segment, train, workflow
 from pranet_monai.apps.overrides import parsed

@@ -15,12 +15,12 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, EnsureChannelFirst, LoadImage
 from PIL import Image
-
 from pranet_monai import Segmenter
 from pranet_monai.__main__ import main
 from pranet_monai.data.phantom import write_phantom
 from pranet_monai.engines.case_runner import CaseRunner
 from pranet_monai.errors import BadCaseError, UsageError
+
 from tests.bundles.conftest import write_labelled_images
 from tests.bundles.test_run import OBLIQUE
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 import pranet_monai
+import pytest
 from pranet_monai.apps.pack import pack_bundle
 from pranet_monai.bundle_store import all_bundles, find_bundle, install_bundle, places
 from pranet_monai.bundle_store.find import bundle_names

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps.pack import pack_bundle
 from pranet_monai.bundle_store import find_bundle, install_bundle

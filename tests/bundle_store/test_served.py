@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.bundle_store.served import check_serves, served_bundles, weights_files, weights_line
 from pranet_monai.errors import UsageError

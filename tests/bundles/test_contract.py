@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
-
 from pranet_monai.apps.build_bundles import build_bundle
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.metrics import summarise

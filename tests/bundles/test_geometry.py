@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from monai.bundle import ConfigParser
 from monai.transforms import OneOf, RandAffined, RandFlipd, Spacingd
-
 from pranet_monai.inferers import ToPixdim
 from pranet_monai.transforms.slicing import SliceAxisLastd
 from pranet_monai.transforms.zoom import ResizePlanesd, ZoomPlanesd

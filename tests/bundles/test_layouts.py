@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from pranet_monai.apps.check_data import check_data
 from pranet_monai.apps.evaluate import evaluate
+
 from tests.data.layouts import LAYOUTS, Writer, papers_arrays, polyps
 from tests.data.samples import Sample, made_sample, real_sample
 

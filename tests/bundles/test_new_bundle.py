@@ -13,12 +13,12 @@ import pytest
 import torch
 import yaml
 from monai.bundle import ConfigParser
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps import new_bundle, training_speed
 from pranet_monai.bundle_store import find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
+
 from tests.data.samples import write_nifti
 
 from .conftest import read_json

@@ -10,7 +10,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-
 from pranet_monai import Segmenter
 from pranet_monai.__main__ import main
 from pranet_monai.apps.segment import segment

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigWorkflow
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-
 from pranet_monai.__main__ import main
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.forms.label_table import read_label_table

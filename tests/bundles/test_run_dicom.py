@@ -11,9 +11,9 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.data.phantom import write_phantom
+
 from tests.data.dicom_series import ID, NAME, grid, header, numbers, write_other, write_series
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
 from pranet_monai.networks.nets import PraNetV1
 
 from .conftest import BUNDLES, copy_with_random_weights, is_for_images, params, read_json

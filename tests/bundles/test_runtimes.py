@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser
-
 from pranet_monai import Segmenter
 from pranet_monai.__main__ import main
 from pranet_monai.apps.export import export_bundle

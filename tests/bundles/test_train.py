@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
-
 from pranet_monai.__main__ import main
 from pranet_monai.errors import reason_of
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.apps.pack import pack_bundle
 
 from .conftest import ROOT, SMALLEST

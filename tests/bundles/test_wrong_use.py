@@ -14,7 +14,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 from monai.bundle import ConfigWorkflow
-
 from pranet_monai.__main__ import main
 from pranet_monai.apps import endings
 from pranet_monai.storage.tables import read_csv

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import FORMS
 from pranet_monai.forms.run_folder import RunFolder
+
 from tests.data.samples import made_sample, write_dicom
 
 

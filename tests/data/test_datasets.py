@@ -9,7 +9,6 @@ import pytest
 from monai.data import MetaTensor
 from monai.transforms import Compose, Orientationd, ScaleIntensityRanged
 from PIL import Image
-
 from pranet_monai.data.cases import find_data_set
 from pranet_monai.data.datasets import DATA_SETS, get_data_set
 from pranet_monai.data.labels import get_label_map
@@ -18,6 +17,7 @@ from pranet_monai.data.splits import cases_of_split, load_split_parts
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import FORMS
 from pranet_monai.transforms.load import LoadCased
+
 from tests.data.layouts import LAYOUTS, TO_TRANSUNET, Writer, btcv, papers_arrays, scaled_as_in_papers
 from tests.data.samples import made_sample, real_sample
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from pranet_monai.data.folds import deal_into_folds
 from pranet_monai.errors import UsageError
 

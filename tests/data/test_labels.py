@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from pranet_monai.data.labels import LABEL_MAPS, LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 
@@ -61,11 +60,7 @@ def test_transunet_order_means_the_same_organs() -> None:
 
 
 def test_kits_regions_are_nested() -> None:
-    assert dict(get_label_map("kits23").organs) == {
-        "kidney_and_masses": (1, 2, 3),
-        "masses": (2, 3),
-        "tumour": (2,),
-    }
+    assert dict(get_label_map("kits23").organs) == {"kidney_and_masses": (1, 2, 3), "masses": (2, 3), "tumour": (2,)}
 
 
 @pytest.mark.parametrize(

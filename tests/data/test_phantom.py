@@ -6,18 +6,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from scipy.ndimage import label as components
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import get_label_map
-from pranet_monai.data.phantom import (
-    LEFT_VENTRICLE,
-    MYOCARDIUM,
-    RIGHT_VENTRICLE,
-    Phantom,
-    make_phantom,
-    write_phantom,
-)
+from pranet_monai.data.phantom import LEFT_VENTRICLE, MYOCARDIUM, RIGHT_VENTRICLE, Phantom, make_phantom, write_phantom
+from scipy.ndimage import label as components
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.data import splits
 from pranet_monai.data.splits import cases_of_split, load_split, load_split_parts, patient_of
 from pranet_monai.errors import UsageError

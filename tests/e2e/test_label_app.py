@@ -23,8 +23,8 @@ import itk
 import nibabel as nib
 import numpy as np
 import pytest
-
 from pranet_monai.data.phantom import write_phantom
+
 from tests.bundles.conftest import ROOT, SMALLEST, read_json
 
 pytestmark = pytest.mark.e2e

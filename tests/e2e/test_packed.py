@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from pranet_monai.__main__ import main
 from pranet_monai.data.phantom import write_phantom
+
 from tests.bundles.conftest import SMALLEST
 
 pytestmark = pytest.mark.e2e

@@ -3,10 +3,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
-
 from pranet_monai.engines.averaging import WeightAverage
 from pranet_monai.errors import UsageError
+from torch import nn
 
 
 def network() -> nn.Module:

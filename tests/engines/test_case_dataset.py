@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from monai.transforms import Compose
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader
 from pranet_monai.errors import BadCaseError, UsageError, reason_of

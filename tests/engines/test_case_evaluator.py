@@ -15,7 +15,6 @@ import pytest
 import torch
 from monai.inferers import Inferer
 from monai.transforms import Compose, Invertd, Orientationd
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader
@@ -56,11 +55,7 @@ def evaluator(
     cases = find_cases(data, labels="optional", output_dir=out)
     preprocessing = Compose([LoadCased("image"), Orientationd("image", "RAS", labels=None)])
     postprocessing = Compose(
-        [
-            Invertd("pred", transform=preprocessing, orig_keys="image"),
-            SaveMaskd("pred", out, ACDC, weights),
-            *then,
-        ]
+        [Invertd("pred", transform=preprocessing, orig_keys="image"), SaveMaskd("pred", out, ACDC, weights), *then]
     )
     report = RunReport(out, ACDC, resume=resume, previews=False)
     engine = CaseEvaluator(

@@ -18,10 +18,10 @@ import pandas as pd
 import pytest
 import torch
 from monai.inferers import Inferer
-
 from pranet_monai.apps.bundle_run import finish_run, run_cases
 from pranet_monai.engines.case_evaluator import CaseEvaluator, CaseEvents
 from pranet_monai.errors import UsageError
+
 from tests.engines.test_case_evaluator import AFFINE, evaluator, mask_path, run, save
 
 

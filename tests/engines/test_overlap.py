@@ -20,11 +20,11 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Orientation
-
 from pranet_monai.engines.case_dataset import CaseDataset, CaseLoader, usual_workers
 from pranet_monai.engines.case_evaluator import CaseEvaluator, CaseEvents
 from pranet_monai.engines.case_worker import _receive, _send
 from pranet_monai.errors import UsageError
+
 from tests.engines.test_case_evaluator import BAD, evaluator, mask_path, run, save
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are started another way elsewhere")

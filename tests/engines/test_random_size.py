@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import torch
-
 from pranet_monai.engines.random_size import RandomSizeBatch
 
 

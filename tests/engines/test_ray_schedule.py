@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from pranet_monai.engines import ray_schedule
 from pranet_monai.engines.ray_schedule import RaySchedule
 from pranet_monai.errors import UsageError

@@ -11,8 +11,6 @@ from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from monai.handlers import IgniteMetricHandler, from_engine
 from monai.transforms import Compose, RandGaussianNoised
-from torch.utils.data import DataLoader, DistributedSampler
-
 from pranet_monai.data.slices import SliceDataset
 from pranet_monai.engines.checkpoint import TrainingState
 from pranet_monai.engines.curve import TrainingCurve
@@ -22,6 +20,7 @@ from pranet_monai.errors import UsageError
 from pranet_monai.inferers import SliceVolumeInferer
 from pranet_monai.losses import DualSupervisionLoss
 from pranet_monai.metrics import SegmentationDice
+from torch.utils.data import DataLoader, DistributedSampler
 
 
 class TwoStages(torch.nn.Module):

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine
-
 from pranet_monai.engines.weights import WeightsLoader, find_weights, load_weights, start_from
 from pranet_monai.errors import UsageError
 from pranet_monai.networks.nets import EMCADNet

@@ -13,10 +13,10 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-
 from pranet_monai import Segmenter
 from pranet_monai.data.phantom import write_phantom
 from pranet_monai.errors import UsageError
+
 from tests.data.dicom_series import ID, header, write_series
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dicom_service.py"

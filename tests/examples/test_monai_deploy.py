@@ -10,9 +10,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-
 from pranet_monai.__main__ import main
 from pranet_monai.data.phantom import write_phantom
+
 from tests.data.dicom_series import header, write_series
 
 pytestmark = pytest.mark.slow

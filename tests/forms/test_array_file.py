@@ -8,7 +8,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 from monai.transforms import Orientationd
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import BadCaseError
 from pranet_monai.transforms.load import LoadCased

@@ -15,12 +15,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-
 from pranet_monai.engines.case_dataset import CaseDataset
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import claims, form_of
 from pranet_monai.storage import memory
 from pranet_monai.transforms.load import LoadCased
+
 from tests.data.samples import made_sample, write_dicom
 
 HUGE = 30_000  # cubed and as float32: 98 TiB, more than any machine has

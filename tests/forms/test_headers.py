@@ -12,7 +12,6 @@ import pytest
 import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import FORMS

@@ -7,7 +7,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 from monai.data import MetaTensor
-
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import FORMS

@@ -8,7 +8,6 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from PIL import Image
-
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import FORMS

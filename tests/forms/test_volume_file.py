@@ -12,7 +12,6 @@ import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
 from monai.transforms import LoadImaged
-
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.label_table import label_table_extension

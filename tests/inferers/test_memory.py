@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.inferers import SliceVolumeInferer
+from torch import Tensor, nn
 
 from .base import SmallNet, volume
 

@@ -10,10 +10,9 @@ import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.transforms import Orientationd
-from torch import Tensor, nn
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.inferers import MultiViewInferer, SliceVolumeInferer, ToPixdim
+from torch import Tensor, nn
 
 from .base import CLASSES, affine, volume
 

@@ -12,11 +12,10 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.inferers import Inferer, SliceInferer
 from monai.transforms import Compose, EnsureChannelFirstd, Invertd, Orientationd
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
-from scipy.ndimage import zoom
-from torch import Tensor, nn
-
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import SliceVolumeInferer, ToPixdim, ToSize
+from scipy.ndimage import zoom
+from torch import Tensor, nn
 
 from .base import CLASSES, SmallNet, affine, volume
 

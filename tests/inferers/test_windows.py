@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import SliceVolumeInferer
 from pranet_monai.inferers.windows import Windows
+from torch import Tensor, nn
 
 from .base import SmallNet, volume
 

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from monai.data import MetaTensor
-from torch import Tensor, nn
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.inferers import SliceVolumeInferer, ToPixdim, ToSize
+from torch import Tensor, nn
 
 from .base import SmallNet, affine, volume
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from pranet_monai.apps.overrides import check_ids
 from pranet_monai.label.options import OPTIONS, changes, shown
+
 from tests.bundles.conftest import BUNDLES, is_for_images, read_json
 
 CONFIG: dict[str, Any] = {"inferer": {"tta": []}, "roi_size": [512, 512]}

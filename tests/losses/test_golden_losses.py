@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pranet_monai.losses import DualSupervisionLoss, StructureLoss
 from torch.nn import functional as F
 
-from pranet_monai.losses import DualSupervisionLoss, StructureLoss
 from tests.golden import recipe
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "losses.json").read_text())["values"]

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.metrics import HIGHER_IS_BETTER, assd, case_metrics, dice, hd95, iou, nsd
 

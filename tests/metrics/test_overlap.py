@@ -8,7 +8,6 @@ import pytest
 import torch
 from medpy.metric import binary as medpy
 from monai.metrics import compute_dice
-
 from pranet_monai.metrics import dice, iou
 
 from .blobs import blob_pair

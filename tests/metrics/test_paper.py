@@ -8,12 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from pranet_monai.metrics.paper import (
-    paper_case_metrics,
-    paper_volume_metrics,
-    summarise_paper,
-)
+from pranet_monai.metrics.paper import paper_case_metrics, paper_volume_metrics, summarise_paper
 
 from .blobs import label_pair
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from pranet_monai.metrics.polyp import POLYP_METRICS, polyp_metrics, summarise_polyps
 
 POLYP = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)

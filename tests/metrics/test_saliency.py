@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-
 from pranet_monai.metrics.saliency import s_measure, threshold_means, weighted_f
 
 from .blobs import blob_pair

@@ -14,7 +14,6 @@ from monai.data import MetaTensor
 from monai.handlers import IgniteMetricHandler
 from monai.metrics import DiceMetric
 from monai.networks.utils import one_hot
-
 from pranet_monai.metrics import SegmentationDice, case_metrics
 
 from .blobs import label_pair

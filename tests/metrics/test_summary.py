@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from pranet_monai.metrics import HIGHER_IS_BETTER, case_metrics, summarise, summary
 
 from .blobs import label_pair

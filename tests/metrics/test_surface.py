@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from medpy.metric import binary as medpy
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
-
 from pranet_monai.metrics import SurfaceDistances, assd, hd95, nsd, surface
 
 from .blobs import blob_pair, spacing_of

@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.nets import NETWORKS, StageLogits
 from pranet_monai.runtimes import RUNTIMES
 from pranet_monai.runtimes.samples import SHAPES, sample
+from torch import Tensor, nn
 
 # how the originals make the final map of their stages'
 FINAL = {

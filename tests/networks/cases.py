@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.key_maps import KeyMap, Rules
+from torch import Tensor, nn
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))  # check.py imports recipe.py by its bare name

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-
 from pranet_monai.networks.checkpoints import load_official_checkpoint, read_checkpoint
 from pranet_monai.networks.nets import DSRAFlexibleUNet, EMCADNet
+from torch import Tensor
+
 from tests.networks.cases import load_case, weights
 
 CASE = load_case("emcad_pvtv2b0_dual_c4_ch1_224")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-
 from pranet_monai.networks.identify import identify_checkpoint
 from pranet_monai.networks.nets import NETWORKS
 from pranet_monai.networks.published import PUBLISHED
+from torch import Tensor
+
 from tests.networks.cases import empty_weights, load_case
 
 # the released files, by the recorded network of the same keys; the recording of MIST for Synapse has no DSRA

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from pranet_monai.networks.backbones import create_backbone
 from pranet_monai.networks.blocks.dsra import StageHead
 from pranet_monai.networks.checkpoints import load_official_checkpoint
 from pranet_monai.networks.key_maps import BACKBONE, STAGE_HEAD_UP, STEM, prefixed
 from pranet_monai.networks.nets import MERIT, MIST, EMCADNet, PraNetV1, PraNetV2
 from pranet_monai.networks.nets.base import EncoderDecoderNet
+from torch import nn
+
 from tests.networks.cases import TOLERANCE, assert_recorded, inputs, load_case, load_module, weights
 
 slow = pytest.mark.slow

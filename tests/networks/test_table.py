@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import pytest
-
 from pranet_monai.networks.backbones import BACKBONES
 from pranet_monai.networks.nets import NETWORKS
 from pranet_monai.networks.table import ComponentTable

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from pranet_monai.planning.budget import Speed, schedule
 
 

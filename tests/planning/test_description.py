@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from pranet_monai.planning.description import Description, read_description
 
 

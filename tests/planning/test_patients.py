@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import pytest
-
 from pranet_monai.data.splits import patient_of
 from pranet_monai.errors import UsageError
 from pranet_monai.planning.patients import patients_of

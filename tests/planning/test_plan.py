@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-
 from pranet_monai.data.datasets import DATA_SETS
 from pranet_monai.planning.case_facts import CaseFacts
 from pranet_monai.planning.description import Description

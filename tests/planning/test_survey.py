@@ -10,10 +10,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-
 from pranet_monai.errors import UsageError
 from pranet_monai.planning.groups import group_patients
 from pranet_monai.planning.survey import Survey, survey
+
 from tests.data.samples import made_sample, write_dicom, write_nifti
 
 NAMES = ("anna", "bob", "carl")

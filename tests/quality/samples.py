@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor, nn
-
 from pranet_monai.quality.calibration import OrganSize
 from pranet_monai.quality.examples import UNCHANGED, Example
+from torch import Tensor, nn
 
 from ..inferers.base import SmallNet
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from pranet_monai.quality.degrade import DEGRADATIONS, Planes, degraded
 
 GEOMETRIC = ("cut_slices", "cut_sides", "turned", "wrong_spacing")

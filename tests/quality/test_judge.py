@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import MultiViewInferer, SliceVolumeInferer
 from pranet_monai.quality import QualityJudge, read_calibration, segment_with_evidence, write_calibration
@@ -111,5 +110,5 @@ def test_the_file_holds_plain_json(tmp_path: Path, weights: Path) -> None:
     write_calibration(tmp_path / "quality.json", a_calibration(weights))
     content = json.loads((tmp_path / "quality.json").read_text())
     assert list(content) == [
-        *("format", "weights_sha256", "mirrored", "model", "sizes", "review_below", "made_of", "validation"),
+        *("format", "weights_sha256", "mirrored", "model", "sizes", "review_below", "made_of", "validation")
     ]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pranet_monai.errors import UsageError
 from pranet_monai.quality.calibration import OrganSize, plausibility
 from pranet_monai.quality.examples import (

@@ -6,12 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-
 from pranet_monai.inferers import SliceVolumeInferer
 from pranet_monai.quality import segment_with_evidence
 from pranet_monai.quality.features import organ_measures
 from pranet_monai.quality.sums import SliceSums
+from torch import Tensor
 
 from ..inferers.base import volume
 from .samples import TwoMinds

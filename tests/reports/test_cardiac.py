@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-
 from pranet_monai.reports import RunReport
 from pranet_monai.reports.cardiac import agreement, find_phases
+
 from tests.reports.rows import add_case, add_failure
 
 AFFINE = np.diag([10.0, 10.0, 10.0, 1.0])  # 1 ml per voxel
@@ -74,10 +74,7 @@ def test_phases_by_name() -> None:
 def test_phases_of_acdc_come_from_its_info_file(tmp_path: Path) -> None:
     (tmp_path / "patient001").mkdir()
     (tmp_path / "patient001" / "Info.cfg").write_text("ED: 12\nES: 1\nGroup: DCM\n")
-    volumes = {
-        "patient001/patient001_frame01": {"lv": 90.0},
-        "patient001/patient001_frame12": {"lv": 60.0},
-    }
+    volumes = {"patient001/patient001_frame01": {"lv": 90.0}, "patient001/patient001_frame12": {"lv": 60.0}}
     found = find_phases(volumes, tmp_path)["patient001/patient001"]
     assert found == ("patient001/patient001_frame12", "patient001/patient001_frame01", "Info.cfg")
 

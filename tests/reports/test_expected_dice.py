@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from pranet_monai.reports import CaseResult, RunReport
 from pranet_monai.storage.tables import read_csv
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.reports import RunReport, VolumeKind, create_kind
 from pranet_monai.storage.tables import read_csv
+
 from tests.reports.rows import add_case, add_failure
 
 EXPERT = np.zeros((60, 100), np.uint8)

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from pranet_monai.apps.bundle_run import finish_run
 from pranet_monai.reports import CaseResult, RunReport, create_kind
 from pranet_monai.reports.charts import box_plot
 from pranet_monai.reports.markup import Markup, element, join
 from pranet_monai.reports.measures import METRICS
+
 from tests.reports.rows import add_case, add_failure
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])

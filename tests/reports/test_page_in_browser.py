@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright import sync_api as playwright
-
 from pranet_monai.reports import CaseResult, MeasuredRow, RunReport
+
 from tests.reports.rows import add_case, add_failure
 from tests.reports.test_page import AFFINE, volume
 

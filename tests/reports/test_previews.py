@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from PIL import Image
-from scipy.ndimage import gaussian_filter
-
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.reports import draw_preview
 from pranet_monai.reports.previews import _grey, _spread, organ_color
 from pranet_monai.reports.views import View, voxel_sizes
+from scipy.ndimage import gaussian_filter
 
 ACDC = get_label_map("acdc")
 CODES = ["".join(code) for axes in permutations(("RL", "AP", "SI")) for code in product(*axes)]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from pranet_monai.reports import RunReport, privacy
 from pranet_monai.reports.privacy import Privacy
 

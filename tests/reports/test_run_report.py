@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.reports import RunReport, VolumeKind
 from pranet_monai.storage import atomic
+
 from tests.reports.rows import add_case, add_failure, skip
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])  # 0.02 ml per voxel

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-
 from pranet_monai.__main__ import main
 from pranet_monai.data.labels import get_label_map, stated_label_map
 from pranet_monai.errors import UsageError
@@ -18,6 +17,7 @@ from pranet_monai.forms.shard import Shard
 from pranet_monai.reports import RunReport, create_kind
 from pranet_monai.reports.shards import settings_of_shards, unfinished_shards
 from pranet_monai.storage.tables import read_csv
+
 from tests.reports.rows import add_case, add_failure, skip
 from tests.reports.test_page import AFFINE, volume
 

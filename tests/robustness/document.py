@@ -42,11 +42,7 @@ def document() -> str:
     return "\n".join(parts)
 
 
-TABLES: dict[str, Mapping[str, Sequence[Kind | Command]]] = {
-    "volumes": VOLUMES,
-    "images": IMAGES,
-    "commands": COMMANDS,
-}
+TABLES: dict[str, Mapping[str, Sequence[Kind | Command]]] = {"volumes": VOLUMES, "images": IMAGES, "commands": COMMANDS}
 
 
 def _table(kinds: Iterable[Kind | Command]) -> str:

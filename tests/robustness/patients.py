@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from pranet_monai.storage.tables import Row, read_csv
 
 from .heart import block, save, voxels

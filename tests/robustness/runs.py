@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 import torch
-
 from pranet_monai.__main__ import main
 
 NETWORKS = {"acdc": {"in_channels": 1, "out_channels": 4}, "polyp": {"in_channels": 3, "out_channels": 1}}

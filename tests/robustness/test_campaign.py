@@ -15,7 +15,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-
 from pranet_monai.storage.tables import Row, read_csv
 
 from .document import DOCUMENT, document

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 from monai.transforms import Compose, Invertd, Orientationd
-
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.engines.case_dataset import CaseDataset
 from pranet_monai.engines.case_runner import CaseRunner

@@ -12,7 +12,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-
 from pranet_monai.storage.tables import read_csv
 
 from .heart import AFFINE, save

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
-
 from pranet_monai.runtimes.cache import cache_folder, exported_once, fingerprint, weights_fingerprint
+from torch import nn
 
 from .conftest import small_net
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-
 from pranet_monai.errors import NetworkError, UsageError
 from pranet_monai.runtimes import RUNTIMES, Executor, Runtime
 from pranet_monai.runtimes import table as runtimes_table
+from torch import nn
 
 from .conftest import SmallNet, small_net
 

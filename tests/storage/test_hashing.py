@@ -7,7 +7,6 @@ import hashlib
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.storage import hashing
 from pranet_monai.storage.hashing import BLOCK_BYTES, file_sha256
 

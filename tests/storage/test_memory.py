@@ -4,7 +4,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from pranet_monai.storage.memory import available_memory, readable_bytes
 
 GIB = 1 << 30

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pranet_monai.storage.tables import CaseTable, read_csv, strict_json, write_atomically, write_csv
 
 

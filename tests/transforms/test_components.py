@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from skimage import measure
-
 from pranet_monai.forms.grid import FRAMES
 from pranet_monai.forms.remarks import remarks_of
 from pranet_monai.transforms.components import LargestComponentsd, largest_components
+from skimage import measure
 
 
 def test_by_hand() -> None:

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.data import decollate_batch, list_data_collate
 from monai.transforms import Compose, Invertd, NormalizeIntensityd, Orientationd
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.forms import FORMS
 from pranet_monai.transforms.load import LoadCased

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from pranet_monai.errors import UsageError
 from pranet_monai.transforms.organ_signal import RandOrganSignald
 

@@ -12,7 +12,6 @@ import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.label_table import read_label_table
@@ -51,12 +50,7 @@ def write_image(path: Path, shape: tuple[int, ...] = (5, 6, 7), kind: type = nib
 def save_mask(path: Path, out: Path) -> Path:
     """Takes the image's own values as its mask and saves them."""
     before = Compose([LoadCased("image"), Orientationd("image", "RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))])
-    after = Compose(
-        [
-            Invertd("pred", transform=before, orig_keys="image"),
-            SaveMaskd("pred", out, LABEL_MAP),
-        ]
-    )
+    after = Compose([Invertd("pred", transform=before, orig_keys="image"), SaveMaskd("pred", out, LABEL_MAP)])
     item = before({"image": str(path), "case": "ward/patient 1"})
     after({**item, "pred": item["image"].to(torch.uint8)})
     return out / "ward" / "patient 1_seg.nii.gz"

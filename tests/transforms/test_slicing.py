@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-
 from pranet_monai.reports.views import View
 from pranet_monai.transforms.slicing import SliceAxisLastd, SliceStack, neighbours, slicing_axis
 

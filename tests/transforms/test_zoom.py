@@ -8,9 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import zoom
-
 from pranet_monai.transforms.zoom import ZoomPlanesd, zoom_planes
+from scipy.ndimage import zoom
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "zoom.npz")
 SIDES = st.integers(1, 70)

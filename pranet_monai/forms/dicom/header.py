@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monai.utils import optional_import
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.places import folder_of, open_file, size_and_time
 
@@ -29,7 +28,7 @@ TIME_KEYS = (
 """What tells apart the planes at one place, the first that does so everywhere; in the order in which they are asked."""
 
 _VOLUMES = {  # the SOP classes whose planes have a place in the patient, below 1.2.840.10008.5.1.4.1.1
-    *("2", "2.1", "2.2", "4", "4.1", "4.4", "128", "128.1", "130", "13.1.1", "13.1.3", "6.3"),
+    *("2", "2.1", "2.2", "4", "4.1", "4.4", "128", "128.1", "130", "13.1.1", "13.1.3", "6.3")
 }
 _ROOT = "1.2.840.10008.5.1.4.1.1."
 _SEGMENTATIONS = {_ROOT + "66.4", _ROOT + "66.7"}

@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.dicom.header import Plane, library

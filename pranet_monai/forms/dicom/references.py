@@ -11,7 +11,6 @@ import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Item

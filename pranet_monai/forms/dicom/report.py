@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from pranet_monai import __version__
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.organs import OWN_SCHEME

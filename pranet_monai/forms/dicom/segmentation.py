@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from pranet_monai import __version__
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.organs import OrganCode
@@ -189,9 +188,8 @@ def _point_to_planes(dataset: Any, sources: Sequence[Any], planes: Sequence[Plan
             source.ReferencedFrameNumber = plane.frame + 1
     by_series: dict[str, dict[str, Any]] = defaultdict(dict)
     for header in headers.values():
-        by_series[str(header.get("SeriesInstanceUID", sources[0].SeriesInstanceUID))][str(header.SOPInstanceUID)] = (
-            header
-        )
+        series = str(header.get("SeriesInstanceUID", sources[0].SeriesInstanceUID))
+        by_series[series][str(header.SOPInstanceUID)] = header
     dataset.ReferencedSeriesSequence = [
         _dataset(pydicom, SeriesInstanceUID=series, ReferencedInstanceSequence=[
             _dataset(pydicom, ReferencedSOPClassUID=one.SOPClassUID, ReferencedSOPInstanceUID=uid)

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-
 from pranet_monai.forms.dicom.header import Header, Plane
 from pranet_monai.forms.dicom.places import EXTENSIONS, folder_of
 from pranet_monai.forms.dicom.stack import MAX_UNEVEN, SAME_PLACE_MM, by_place, even_step

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.header import TIME_KEYS, Plane
 from pranet_monai.forms.remarks import with_remarks

@@ -6,11 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from monai.networks.nets.flexible_unet import FLEXUNET_BACKBONE, BaseEncoder
-from torch import Tensor, nn
-
 from pranet_monai.networks.backbones.registry import BACKBONES
 from pranet_monai.networks.backbones.timm_backbone import create_backbone
 from pranet_monai.networks.blocks.convolution import conv_bn
+from torch import Tensor, nn
 
 __all__ = ["FlexibleUNetEncoder", "flexible_unet_name"]
 

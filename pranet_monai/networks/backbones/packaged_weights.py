@@ -10,10 +10,9 @@ from pathlib import Path
 
 import timm
 import torch
-from torch import Tensor
-
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
+from torch import Tensor
 
 __all__ = ["PackagedWeights", "in_order_of"]
 

@@ -5,10 +5,9 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 import timm
 import torch
+from pranet_monai.networks.backbones.registry import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, STRIDES, BackboneRecord
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from pranet_monai.networks.backbones.registry import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, STRIDES, BackboneRecord
 
 __all__ = ["TimmBackbone", "create_backbone", "find_backbone"]
 

@@ -2,10 +2,9 @@
 """Attention blocks that EMCAD (Rahman et al., CVPR 2024) and CASCADE (Rahman & Marculescu, WACV 2023) share."""
 
 import torch
+from pranet_monai.networks.blocks.convolution import conv_bn
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from pranet_monai.networks.blocks.convolution import conv_bn
 
 __all__ = ["AttentionGate", "ChannelAttention", "SpatialAttention"]
 

@@ -6,10 +6,9 @@ Attention for Medical Image Segmentation", 2025, equations 1–3), as a head tha
 from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
+from pranet_monai.networks.blocks.convolution import conv_bn
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from pranet_monai.networks.blocks.convolution import conv_bn
 
 __all__ = ["DSRAHead", "DSRA_GAINS", "StageHead", "dsra_gain", "resize", "segmentation_head"]
 

@@ -7,9 +7,8 @@ from math import gcd
 from typing import List, Sequence
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.blocks.convolution import conv_bn
+from torch import Tensor, nn
 
 __all__ = ["EfficientUpConvolution", "MultiScaleConvolution", "MultiScaleDepthwise"]
 

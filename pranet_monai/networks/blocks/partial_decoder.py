@@ -6,10 +6,9 @@ Wu et al., "Cascaded Partial Decoder for Fast and Accurate Salient Object Detect
 """
 
 import torch
+from pranet_monai.networks.blocks.convolution import conv_bn
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from pranet_monai.networks.blocks.convolution import conv_bn
 
 __all__ = ["PartialDecoder"]
 

@@ -6,10 +6,9 @@ Fan et al., "PraNet: Parallel Reverse Attention Network for Polyp Segmentation",
 """
 
 import torch
+from pranet_monai.networks.blocks.convolution import conv_bn
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from pranet_monai.networks.blocks.convolution import conv_bn
 
 __all__ = ["ReceptiveFieldBlock"]
 

@@ -4,9 +4,8 @@
 from typing import List, Sequence
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.blocks.attention import ChannelAttention, SpatialAttention
+from torch import Tensor, nn
 
 __all__ = ["AttentionDecoder", "Bottom", "GatedMerge"]
 

@@ -5,11 +5,10 @@ one that MERIT shares between its two backbones.
 
 from typing import List, Sequence
 
-from torch import nn
-
 from pranet_monai.networks.blocks.attention import AttentionGate
 from pranet_monai.networks.blocks.convolution import conv_bn
 from pranet_monai.networks.decoders.attention_decoder import AttentionDecoder, Bottom, GatedMerge
+from torch import nn
 
 __all__ = ["CascadeDecoder"]
 

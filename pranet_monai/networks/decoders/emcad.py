@@ -5,11 +5,10 @@ Segmentation", CVPR 2024; original code github.com/SLDGroup/EMCAD).
 
 from typing import Sequence
 
-from torch import nn
-
 from pranet_monai.networks.blocks.attention import AttentionGate
 from pranet_monai.networks.blocks.multi_scale import EfficientUpConvolution, MultiScaleConvolution
 from pranet_monai.networks.decoders.attention_decoder import AttentionDecoder, Bottom, GatedMerge
+from torch import nn
 
 __all__ = ["EMCADDecoder"]
 

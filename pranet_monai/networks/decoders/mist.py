@@ -8,11 +8,10 @@ Decoder", WACV 2024.
 from typing import List, Sequence
 
 import torch
+from pranet_monai.networks.blocks.transformer import ConvTransformer
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from pranet_monai.networks.blocks.transformer import ConvTransformer
 
 __all__ = ["CAMDecoder"]
 

@@ -7,11 +7,10 @@ Hu et al., "PraNet-V2: Dual-Supervised Reverse Attention for Medical Image Segme
 
 from typing import List, Sequence
 
-from torch import Tensor, nn
-
 from pranet_monai.networks.blocks.convolution import conv_bn
 from pranet_monai.networks.blocks.partial_decoder import PartialDecoder
 from pranet_monai.networks.blocks.rfb import ReceptiveFieldBlock
+from torch import Tensor, nn
 
 __all__ = ["PraNetDecoder"]
 

@@ -4,10 +4,9 @@
 from typing import List, NamedTuple, Tuple, Union
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.blocks.convolution import conv_bn
 from pranet_monai.networks.blocks.dsra import resize
+from torch import Tensor, nn
 
 __all__ = ["RULES", "EncoderDecoderNet", "SegmentationNet", "StageLogits"]
 

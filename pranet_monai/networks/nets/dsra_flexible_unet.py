@@ -4,10 +4,9 @@
 from typing import List, Sequence, Tuple
 
 from monai.networks.nets import FlexibleUNet
-from torch import Tensor, nn
-
 from pranet_monai.networks.blocks.dsra import segmentation_head
 from pranet_monai.networks.nets.base import SegmentationNet
+from torch import Tensor, nn
 
 __all__ = ["DSRAFlexibleUNet"]
 

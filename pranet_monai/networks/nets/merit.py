@@ -6,12 +6,11 @@ Hierarchical Vision Transformer with Cascaded Attention Decoding", MIDL 2023), w
 from typing import List, Sequence, Tuple
 
 import torch
-from torch import Tensor, nn
-
 from pranet_monai.networks.backbones import create_backbone
 from pranet_monai.networks.blocks.dsra import resize, segmentation_head
 from pranet_monai.networks.decoders.cascade import CascadeDecoder
 from pranet_monai.networks.nets.base import SegmentationNet
+from torch import Tensor, nn
 
 __all__ = ["MERIT"]
 

@@ -3,9 +3,8 @@
 
 from typing import List, Tuple
 
-from torch import Tensor, nn
-
 from pranet_monai.networks.nets.base import SegmentationNet
+from torch import Tensor, nn
 
 __all__ = ["WithOpinions"]
 

@@ -5,14 +5,13 @@ attention.
 
 from typing import List, Tuple, Union
 
-from torch import Tensor, nn
-
 from pranet_monai.networks.backbones import create_backbone
 from pranet_monai.networks.blocks.convolution import conv_bn
 from pranet_monai.networks.blocks.dsra import DSRAHead, resize
 from pranet_monai.networks.blocks.reverse_attention import reverse_attention
 from pranet_monai.networks.decoders.pranet import PraNetDecoder
 from pranet_monai.networks.nets.base import SegmentationNet
+from torch import Tensor, nn
 
 __all__ = ["PraNetV1", "PraNetV2"]
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.reports.measures import Vocabulary
 from pranet_monai.reports.previews import draw_preview

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import UsageError
 from pranet_monai.metrics import case_metrics, summarise

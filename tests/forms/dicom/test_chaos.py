@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-
 from pranet_monai.errors import BadCaseError
 from pranet_monai.transforms.load import LoadCased
+
 from tests.data.samples import Sample, made_sample, slice_name, write_dicom
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import Search
 from pranet_monai.forms.dicom import header as header_module
 from pranet_monai.forms.left_out import left_out_files, left_out_sentence
 from pranet_monai.transforms.load import LoadCased
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
 from tests.data.dicom_series import ID, NAME, grid, header, numbers, write_other, write_series
 
 BASIC_TEXT, DOSE_REPORT = "1.2.840.10008.5.1.4.1.1.88.11", "1.2.840.10008.5.1.4.1.1.88.67"

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from monai.data import MetaTensor
-from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.remarks import remarks_of
 from pranet_monai.transforms.load import LoadCased
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless, generate_uid
+
 from tests.data.dicom_series import grid, header, numbers, place_of, write_enhanced, write_series
 
 

@@ -17,8 +17,6 @@ import pydicom
 import pytest
 import torch
 from monai.data import MetaTensor
-from pydicom.uid import generate_uid
-
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import LABEL_MAPS, get_label_map
 from pranet_monai.data.organs import code_of
@@ -28,6 +26,8 @@ from pranet_monai.forms import FORMS
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.transforms.load import LoadCased
 from pranet_monai.transforms.save import SaveMaskd
+from pydicom.uid import generate_uid
+
 from tests.data.dicom_series import ID, NAME, grid, header, numbers, write_enhanced, write_series
 from tests.data.samples import write_nifti
 

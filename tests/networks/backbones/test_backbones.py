@@ -8,7 +8,6 @@ import pytest
 import timm
 import torch
 from monai.networks.nets import FlexibleUNet
-
 from pranet_monai.networks.backbones import BACKBONES, add_backbone, create_backbone, find_backbone, flexible_unet_name
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from torch import Tensor
-
 from pranet_monai.errors import UsageError
 from pranet_monai.networks.backbones import BACKBONES, create_backbone, packaged_weights
 from pranet_monai.networks.backbones.packaged_weights import PackagedWeights, in_order_of
+from torch import Tensor
 
 LITE = [f"efficientnet_lite{size}" for size in range(3)]
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-
 from pranet_monai.networks.blocks import DSRAHead
 from pranet_monai.networks.blocks.dsra import DSRA_GAINS, dsra_gain, resize
+
 from tests.golden import recipe
 from tests.networks.cases import GOLDEN, TOLERANCE
 

@@ -7,10 +7,9 @@ from math import gcd
 
 import pytest
 import torch
+from pranet_monai.networks.blocks.multi_scale import MultiScaleConvolution
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from pranet_monai.networks.blocks.multi_scale import MultiScaleConvolution
 
 
 def conv_bn(weights: dict[str, Tensor], name: str, x: Tensor, padding: int = 0, groups: int = 1) -> Tensor:

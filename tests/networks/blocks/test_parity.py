@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import pytest
-from torch import nn
-
 from pranet_monai.networks.blocks.dsra import DSRAHead, StageHead
 from pranet_monai.networks.blocks.partial_decoder import PartialDecoder
 from pranet_monai.networks.blocks.rfb import ReceptiveFieldBlock
 from pranet_monai.networks.blocks.transformer import ConvTransformer
 from pranet_monai.networks.key_maps import PARTIAL_DECODER, RFB, TRANSFORMER, prefixed
+from torch import nn
+
 from tests.networks.cases import assert_recorded, inputs, load_case, load_module
 
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from torch import nn
-
 from pranet_monai.networks.blocks.dsra import DSRAHead
 from pranet_monai.networks.decoders import CascadeDecoder, EMCADDecoder
 from pranet_monai.networks.decoders.mist import CAMBottleneck, CAMStage
 from pranet_monai.networks.key_maps import CAM_STAGE, CASCADE_DECODER, DSRA_HEAD, EMCAD_DECODER, prefixed
+from torch import nn
+
 from tests.networks.cases import assert_recorded, inputs, load_case, load_module
 
 EMCAD_B0, EMCAD_B2, CASCADE = (32, 64, 160, 256), (64, 128, 320, 512), (16, 24, 48, 96)

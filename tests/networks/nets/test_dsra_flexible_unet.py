@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
-
 from pranet_monai.errors import NetworkError
 from pranet_monai.networks.nets import DSRAFlexibleUNet, EMCADNet
 from pranet_monai.runtimes import RUNTIMES
 from pranet_monai.runtimes.samples import SHAPES, check_answer
+from torch import nn
+
 from tests.networks.base import NetworkContract
 
 

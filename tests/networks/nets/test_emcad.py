@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from pranet_monai.networks.nets import EMCADNet
+
 from tests.networks.base import NetworkContract, count_parameters, image
 
 

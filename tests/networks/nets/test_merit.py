@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pranet_monai.networks.nets import MERIT
 from torch.nn import functional as F
 
-from pranet_monai.networks.nets import MERIT
 from tests.networks.base import NetworkContract, count_parameters, image
 
 TINY = ["maxvit_rmlp_tiny_rw_256", "maxvit_tiny_rw_224"]

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pranet_monai.networks.nets import MIST
 from torch.nn import functional as F
 
-from pranet_monai.networks.nets import MIST
 from tests.networks.base import NetworkContract, count_parameters, image
 
 

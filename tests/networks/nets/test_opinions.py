@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
-
 from pranet_monai.networks.nets import DSRAFlexibleUNet, EMCADNet, PraNetV1, PraNetV2, WithOpinions
+from torch import nn
 
 NETWORKS = {
     "dsra": (lambda: EMCADNet(1, 3, "resnet18"), 3),

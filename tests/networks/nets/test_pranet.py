@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from pranet_monai.networks.nets import PraNetV1, PraNetV2
+
 from tests.networks.base import NetworkContract, count_parameters, image
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-
 from pranet_monai.forms.label_table import label_table_extension
 
 from ..heart import AFFINE, block, image, save
