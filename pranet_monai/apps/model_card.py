@@ -12,11 +12,13 @@ from pranet_monai.bundle_store.bundle import SUMMARY, WEIGHTS
 from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
 
-__all__ = ["eval_metrics", "fill_scores", "large_files", "scores_table"]
+__all__ = ["eval_metrics", "explanation", "fill_scores", "large_files", "scores_table"]
 
 SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
 COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
 IMAGE_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
+EXPLAINED = {"hd95_mm": "HD95", "nsd": "NSD", "missed": "Missed"}
+"""What readers of the table may define in another way, by its name among the summary's definitions."""
 
 
 def scores_table(summary: dict[str, Any]) -> str:
@@ -34,8 +36,24 @@ def scores_table(summary: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def explanation(summary: dict[str, Any], file: str) -> str:
+    """What stands below the table: what its cells hold, by which definitions, and where the single cases are.
+
+    Args:
+        summary: an evaluation's ``summary.json``.
+        file: that file's path relative to the card; ``metrics.csv`` lies beside it.
+    """
+    cases = (Path(file).parent / "metrics.csv").as_posix()
+    lines = [
+        f"Mean ± standard deviation over {summary['cases']} cases [95 % bootstrap interval of the mean]; "
+        f"[case by case]({cases}), [all definitions]({file}).",
+        *(f"{title}: {summary['definitions'][name]}." for name, title in _explained(summary).items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def fill_scores(card: Path) -> str:
-    """The text of a model card with every table between its score markers made anew, and the weights' hash below it.
+    """The text of a model card with every table between its score markers made anew, explained, and the weights' hash.
 
     Args:
         card: Markdown with ``<!-- scores: FILE -->`` … ``<!-- end of scores -->``; FILE is relative to the card.
@@ -51,8 +69,16 @@ def fill_scores(card: Path) -> str:
 
     def fill(match: re.Match[str]) -> str:
         summary = _read_summary(card.parent / match["file"])
-        text = scores_table(summary) + hash_line if summary else "No weights yet, so no scores.\n"
-        return match["open"] + text + match["close"]
+        if not summary:
+            return match["open"] + "No weights yet, so no scores.\n" + match["close"]
+        return (
+            match["open"]
+            + scores_table(summary)
+            + "\n"
+            + explanation(summary, match["file"])
+            + hash_line
+            + match["close"]
+        )
 
     return SCORES.sub(fill, card.read_text(encoding="utf-8"))
 
@@ -85,6 +111,10 @@ def _read_summary(path: Path) -> dict[str, Any] | None:
 def _columns(summary: dict[str, Any]) -> dict[str, tuple[str, int]]:
     """Metrics worth stating, the most telling first, with their titles and digits; an image has no millimetres."""
     return COLUMNS if "hd95_mm" in summary["overall"] else IMAGE_COLUMNS
+
+
+def _explained(summary: dict[str, Any]) -> dict[str, str]:
+    return {name: title for name, title in EXPLAINED.items() if name in summary.get("definitions", {})}
 
 
 def _spread(statistics: dict[str, Any], digits: int) -> str:

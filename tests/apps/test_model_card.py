@@ -11,6 +11,7 @@ import pytest
 from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files, scores_table
 from pranet_monai.errors import UsageError
 from pranet_monai.metrics.summary import summarise
+from pranet_monai.reports.definitions import definitions
 
 ROWS = [
     {"case": case, "organ": "left_ventricle", "dice": dice, "iou": dice, "hd95_mm": hd, "assd_mm": hd, "nsd": dice}
@@ -42,7 +43,7 @@ def test_table_by_hand() -> None:
 
 
 def test_table_of_images() -> None:
-    """One finding needs no mean over organs, a image has no millimetres."""
+    """One finding needs no mean over organs, an image has no millimetres."""
     names = ("dice", "iou", "weighted_f", "mae")
     rows = [{"case": case, "organ": "polyp", "status": "ok"} | dict.fromkeys(names, value) for case, value in SHARES]
     summary = summarise(rows, metrics=names)
@@ -56,6 +57,19 @@ def test_card_is_filled_between_the_markers(tmp_path: Path) -> None:
     assert text.startswith("# Card\n<!-- scores: validation/summary.json -->\n| organ |")
     assert text.endswith("<!-- end of scores -->\nend\n")
     assert "old" not in text
+
+
+def test_table_is_explained_by_the_evaluation_itself(tmp_path: Path) -> None:
+    """Whoever measured with the other HD95 or another tolerance must not read of medpy's or of 2 mm."""
+    folder = _bundle(tmp_path)
+    summary = {"definitions": definitions("max", 3.5, "nan"), **summarise(ROWS)}
+    (folder / "docs" / "validation" / "summary.json").write_text(json.dumps(summary))
+    text = fill_scores(folder / "docs" / "README.md")
+    assert "over 2 cases" in text
+    assert "[case by case](validation/metrics.csv), [all definitions](validation/summary.json)" in text
+    assert "HD95: max: the larger of the two directed" in text
+    assert "within 3.5 mm" in text
+    assert "undefined" in text
 
 
 def test_no_scores_without_an_evaluation(tmp_path: Path) -> None:
