@@ -17,6 +17,7 @@ __all__ = ["eval_metrics", "explanation", "fill_scores", "large_files", "scores_
 SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
 COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
 IMAGE_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
+NO_SCORES = "No weights yet, so no scores.\n"
 EXPLAINED = {"hd95_mm": "HD95", "nsd": "NSD", "missed": "Missed"}
 """What readers of the table may define in another way, by its name among the summary's definitions."""
 
@@ -47,7 +48,8 @@ def explanation(summary: dict[str, Any], file: str) -> str:
     lines = [
         f"Mean ± standard deviation over {summary['cases']} cases [95 % bootstrap interval of the mean]; "
         f"[case by case]({cases}), [all definitions]({file}).",
-        *(f"{title}: {summary['definitions'][name]}." for name, title in _explained(summary).items()),
+        "",
+        *(f"- {title}: {summary['definitions'][name]}." for name, title in _explained(summary).items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -65,20 +67,12 @@ def fill_scores(card: Path) -> str:
         raise UsageError(f"{card} is missing; every bundle needs a model card")
 
     weights = large_files(card.parent.parent)
-    hash_line = f"\nSHA-256 of `{WEIGHTS}`: `{weights['large_files'][0]['hash_val']}`\n" if weights else ""
+    hash_line = f"SHA-256 of `{WEIGHTS}`: `{weights['large_files'][0]['hash_val']}`\n" if weights else ""
 
     def fill(match: re.Match[str]) -> str:
         summary = _read_summary(card.parent / match["file"])
-        if not summary:
-            return match["open"] + "No weights yet, so no scores.\n" + match["close"]
-        return (
-            match["open"]
-            + scores_table(summary)
-            + "\n"
-            + explanation(summary, match["file"])
-            + hash_line
-            + match["close"]
-        )
+        blocks = [scores_table(summary), explanation(summary, match["file"]), hash_line] if summary else [NO_SCORES]
+        return match["open"] + "\n".join(filter(None, blocks)) + match["close"]
 
     return SCORES.sub(fill, card.read_text(encoding="utf-8"))
 

@@ -43,17 +43,38 @@ CARD = """\
 
 Planned by `pranet-monai new-bundle` for {cases} labelled {kind}s of {patients} patients ({title}).
 
-**Research only; not a medical device.** Say here what it is for, and where it fails.
+**Research only; not a medical device.**
+
+## What it is for
+
+Say it here: which patients, devices and sequences it has seen.
+
+## What it is not for
+
+- Diagnosis or treatment.
+- Say here what it has not seen.
 
 ## Scores
 
-On the validation part of [split.json](../split.json), patients that were not trained on. They chose the epoch, so a new
-patient may score a little lower. Mean ± standard deviation over cases, and the 95 % bootstrap interval of the mean.
+Measured on the validation part of [split.json](../split.json), patients that were not trained on. They also chose the
+epoch, so a new patient may score a little lower.
 
 <!-- scores: validation/summary.json -->
 <!-- end of scores -->
 
-Every number is computed from `validation/metrics.csv`, case by case.
+## Where it fails
+
+Say it here, with a picture of the worst case.
+
+## Data and licence
+
+See [data_license.txt](data_license.txt).
+
+## How to run it
+
+```bash
+pranet-monai segment INPUT OUTPUT --bundle {name}
+```
 """
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}")
 

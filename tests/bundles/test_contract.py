@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
+from pranet_monai.__main__ import COMMANDS
 from pranet_monai.apps.build_bundles import build_bundle
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.metrics import summarise
@@ -22,6 +24,7 @@ from .conftest import BUNDLES, BUNDLES_TO_BUILD, ROOT, network_of, read_json, tr
 
 SCHEMA = Path(__file__).with_name("meta_schema.json")
 LARGEST_FILE = 40 * 2**20
+WORDS_OF_A_PAGE = 450
 
 
 def test_generated_files_are_up_to_date(bundle: Path) -> None:
@@ -40,6 +43,32 @@ def test_files_that_a_bundle_needs(bundle: Path) -> None:
     assert not [name for name in needed if not (bundle / name).is_file()]
     assert "segmentation" in bundle.name  # MONAI Label takes the type of the model from the name
     assert not [path for path in bundle.rglob("*") if path.is_file() and path.stat().st_size > LARGEST_FILE]
+
+
+def test_card_is_one_page(bundle: Path) -> None:
+    """With the same sections in the same order, and a way to all else there is to know."""
+    docs = bundle / "docs"
+    card = (docs / "README.md").read_text(encoding="utf-8")
+    scored = (bundle / "models" / "model.pt").is_file()
+    middle = ["Scores", "Where it fails"] if scored else ["Weights"]
+    expected = ["What it is for", "What it is not for", *middle, "Data and licence", "How to run it"]
+    assert re.findall(r"^## (.*)", card, re.MULTILINE) == expected
+    prose = re.sub(r"<!-- scores.*end of scores -->", "", card, flags=re.DOTALL)
+    assert len([word for word in prose.split() if re.search(r"\w", word)]) <= WORDS_OF_A_PAGE
+    assert "](training.md)" in card and ("](failures/" in card) == scored
+    for page in (docs / "README.md", docs / "training.md"):
+        links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+        assert not [link for link in links if "://" not in link and not (docs / link).exists()], page
+
+
+def test_card_runs_this_bundle(bundle: Path) -> None:
+    short_name = read_json(bundle / "configs" / "metadata.json")["short_name"]
+    commands = re.findall(r"^pranet-monai (.*?)(?:  #|$)", (bundle / "docs" / "README.md").read_text(), re.MULTILINE)
+    assert commands
+    for command in commands:
+        name, *words = command.split()
+        assert name in COMMANDS
+        assert short_name in words
 
 
 def test_metadata(bundle: Path) -> None:
