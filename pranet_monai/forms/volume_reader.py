@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -190,7 +191,9 @@ class _ITKReader(ITKReader):
 @cache
 def _reader() -> LoadImage:
     """One for all files: MONAI looks for its readers' packages whenever a loader is made."""
-    reader = LoadImage(dtype=np.float32, image_only=True)
+    with warnings.catch_warnings():  # of a GPU's DICOM decoder, which no reader registered here uses
+        warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+        reader = LoadImage(dtype=np.float32, image_only=True)
     if optional_import("itk")[1]:
         reader.register(_ITKReader())
     reader.register(_NibabelReader())
