@@ -22,10 +22,12 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from monai.bundle import ConfigParser
+from pranet_monai.apps.overrides import parsed
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = Path("bundles/acdc_emcad_dsra_segmentation")
@@ -62,12 +64,17 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def changes(options: list[str]) -> dict[str, Any]:
+    """The ids and values of ``--id value`` and ``--id=value``, as the command reads them."""
+    words = [word for option in options for word in option.split("=", 1)]
+    return parsed(f"{name.lstrip('-')}={value}" for name, value in zip(words[::2], words[1::2], strict=True))
+
+
 def network_alone(options: list[str], data: Path, repeats: int) -> float:
     """Least seconds that the network takes for the cases but the first."""
     config = ConfigParser()
     config.read_config(str(ROOT / BUNDLE / "configs" / "inference.json"))
-    changes = dict(zip((option.lstrip("-") for option in options[::2]), options[1::2]))
-    config.update({"bundle_root": str(ROOT / BUNDLE), "dataset_dir": str(data), **changes})
+    config.update({"bundle_root": str(ROOT / BUNDLE), "dataset_dir": str(data), **changes(options)})
     with tempfile.TemporaryDirectory() as output:
         config.update({"output_dir": output})
         config.get_parsed_content("checkpointloader")()
