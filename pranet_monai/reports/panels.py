@@ -75,8 +75,9 @@ class Panels:
         self.height = top + 2 * LEGEND_MARGIN + LEGEND_ROW_HEIGHT * len(rows)
         self._agg = RendererAgg(self.width, self.height, DPI)
         self._pixels = np.asarray(self._agg.buffer_rgba())
-        self._pixels[:] = (0, 0, 0, 255)
-        self._texts: list[tuple[tuple[float, float], str, str, bool]] = []  # place, text, anchor, bold
+        _whole(self._pixels)[:] = _whole(np.array([0, 0, 0, 255], np.uint8))
+        self._texts: list[tuple[tuple[float, float], str, str, bool]] = []  # on pictures: place, text, anchor, bold
+        self._entries: list[tuple[tuple[float, float], str]] = []  # of the legend: place, text
         self._draw_legend(rows, top + LEGEND_MARGIN)
         self._title = _shortened(title, _font(TITLE_SIZE, bold=True), self.width - 18)
 
@@ -97,15 +98,17 @@ class Panels:
         """
         top, left = self._origin(position)
         height, width = self.inner
-        target = self._pixels[top : top + height, left : left + width, :3]
+        target = self._pixels[top : top + height, left : left + width]
         scaled = np.asarray(Image.fromarray(areas).resize((width, height), Image.Resampling.NEAREST))
         if picture is None:
             picture = np.zeros_like(areas)
         shown = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
         first_tint, tints = scaled.astype(np.intp) * 256, _tints(tuple(colors))
+        if shown.ndim == 2:
+            _whole(target)[:] = _whole(tints).take(first_tint + shown)
+            return
         for channel in range(3):
-            grey = shown if shown.ndim == 2 else shown[..., channel]
-            target[..., channel] = tints[channel].take(first_tint + grey)
+            target[..., channel] = tints[:, channel].take(first_tint + shown[..., channel])
 
     def outline(
         self, position: int, lines: Sequence[np.ndarray], size: tuple[int, int], color: Color, width: float
@@ -153,7 +156,7 @@ class Panels:
                     swatch = (np.array(entry.color) * 255).round()
                     self._pixels[y - half : y + half + 1, x : x + SWATCH, :3] = swatch
                     x += SWATCH + SWATCH_GAP
-                self._texts.append(((x, y), entry.text, "lm", False))
+                self._entries.append(((x, y), entry.text))
 
     def png(self, colors: Sequence[Color], in_colour: bool) -> bytes:
         """The sheet as PNG with few colours, fewer still for noisy images.
@@ -165,7 +168,9 @@ class Panels:
         sheet = Image.fromarray(self._pixels[..., :3].copy())
         pen = ImageDraw.Draw(sheet)
         pen.text((9, TITLE_HEIGHT / 2), self._title, "white", _font(TITLE_SIZE, bold=True), "lm")
-        for place, text, anchor, bold in self._texts:
+        for place, text in self._entries:
+            pen.text(place, text, "white", _font(TEXT_SIZE), "lm")
+        for place, text, anchor, bold in self._texts:  # with a black rim, which takes twice as long
             pen.text(place, text, "white", _font(TEXT_SIZE, bold), anchor, stroke_width=1, stroke_fill="black")
         for shades in COLORS if in_colour else GREYS:
             palette = _own_palette(sheet, colors, shades) if in_colour else _palette(tuple(colors), shades)
@@ -210,13 +215,18 @@ def _legend_rows(legend: Sequence[Entry], width: int) -> list[Sequence[Entry]]:
     return rows
 
 
+def _whole(pixels: np.ndarray) -> np.ndarray:
+    """RGBA (..., 4) uint8 as one number per pixel (...), in the same memory: four times as quick to write."""
+    return pixels.view(np.uint32)[..., 0]
+
+
 @lru_cache
 def _tints(colors: tuple[Color, ...]) -> np.ndarray:
-    """What each value of a channel becomes in each area, (3, (1 + areas) * 256) uint8, the first untinted."""
+    """What each value of a channel becomes in each area, ((1 + areas) * 256, RGBA) uint8, the first untinted."""
     values = np.arange(256)[:, None]
     tinted = [values * (1 - FILL_OPACITY) + 255 * FILL_OPACITY * np.array(color) for color in colors]
-    by_area = np.concatenate([np.repeat(values, 3, axis=1), *tinted])
-    return np.ascontiguousarray(by_area.T.round().astype(np.uint8))
+    by_area = np.concatenate([np.repeat(values, 3, axis=1), *tinted]).round()
+    return np.column_stack([by_area, np.full(len(by_area), 255)]).astype(np.uint8)
 
 
 @lru_cache

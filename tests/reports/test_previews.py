@@ -9,11 +9,12 @@ from itertools import permutations, product
 import nibabel as nib
 import numpy as np
 import pytest
+from contourpy import contour_generator
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from PIL import Image
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.reports import draw_preview
-from pranet_monai.reports.previews import _grey, _spread, organ_color
+from pranet_monai.reports.previews import _boxes_of_labels, _grey, _outlines, _spread, organ_color
 from pranet_monai.reports.views import View, voxel_sizes
 from scipy.ndimage import gaussian_filter
 
@@ -177,3 +178,32 @@ def test_long_titles_and_legends_stay_on_the_sheet() -> None:
     assert pixels.shape[1] == 900 and pixels[:32, 894:].max() == 0
     legend = pixels[-90:]
     assert legend[:, :4].max() == 0 and legend[:, -4:].max() == 0, "no entry is cut off"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_box_of_a_label_is_where_its_voxels_are_however_they_lie_in_memory(order: tuple[int, int, int]) -> None:
+    volume = np.zeros((9, 8, 7), np.int16).transpose(order)
+    volume[1:3, 2:6, 4] = 2
+    volume[4, 3, 1:3] = 5
+    volume[2, 6, 5] = 2
+    for array in (volume, np.asfortranarray(volume), volume[::-1][::-1]):
+        boxes = {label: [(span.start, span.stop) for span in box] for label, box in _boxes_of_labels(array).items()}
+        assert boxes == {2: [(1, 3), (2, 7), (4, 6)], 5: [(4, 5), (3, 4), (1, 3)]}
+    mirrored = _boxes_of_labels(volume[::-1])
+    assert mirrored[5][0] == slice(len(volume) - 5, len(volume) - 4)
+
+
+def test_outlines_of_many_organs_and_slices_are_those_of_each_alone() -> None:
+    """Found together, as that is faster; alone by contourpy, on a slice with two voxels of nothing around it."""
+    rng = np.random.default_rng(0)
+    slices = rng.integers(0, 4, (5, 1, 1)) * np.ones((5, 21, 17), int)
+    slices[1:] = np.where(gaussian_filter(rng.normal(size=(4, 21, 17)), 2) > 0, rng.integers(1, 4, (4, 1, 1)), 0)
+    slices[3, 4:9, 4:9], slices[3, 6:8, 6:8] = 1, 2
+    found = _outlines(slices.astype(np.uint8), ACDC, list(ACDC.organs))
+    assert len(found) == len(slices) and sum(map(len, found)) > 5
+    for labels, outlines in zip(slices, found, strict=True):
+        for organ, indices in ACDC.organs.items():
+            alone = contour_generator(z=np.pad(np.isin(labels, indices), 2).astype(float)).lines(0.5)
+            assert len(alone) == len(outlines.get(organ, []))
+            for line, expected in zip(outlines.get(organ, []), alone, strict=True):
+                np.testing.assert_array_equal(line, np.asarray(expected) - 2)
