@@ -20,7 +20,7 @@ from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.paths import user_cache
 from torch import nn
 
-__all__ = ["cache_folder", "exported_once", "fingerprint", "weights_fingerprint"]
+__all__ = ["cache_folder", "exported_once", "fingerprint", "weights_fingerprint", "weights_glance"]
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -75,6 +75,17 @@ def weights_fingerprint(network: nn.Module) -> str:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def weights_glance(network: nn.Module) -> list[tuple[int, int | None, float]]:
+    """What tells in a millisecond or two whether weights may have changed: of each tensor the place, version and sum.
+
+    PyTorch counts a tensor's versions, save in inference mode and for changes by ``.data``: the sum is for these.
+    """
+    tensors = [tensor.detach() for tensor in chain(network.parameters(), network.buffers())]
+    sums = [float(tensor.sum(dtype=torch.float32)) for tensor in tensors]
+    versions = [None if tensor.is_inference() else tensor._version for tensor in tensors]
+    return list(zip([tensor.data_ptr() for tensor in tensors], versions, sums, strict=True))
 
 
 def _definition(network: nn.Module) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pranet_monai.errors import NetworkError, UsageError
 from pranet_monai.runtimes.base import PRECISIONS, Precision, Prepared, Runtime, first_line, in_eval
-from pranet_monai.runtimes.cache import weights_fingerprint
+from pranet_monai.runtimes.cache import weights_fingerprint, weights_glance
 from pranet_monai.runtimes.first_maps import FirstMaps
 from pranet_monai.runtimes.samples import SHAPES, check_answer
 from pranet_monai.runtimes.table import AUTO, RUNTIMES, fastest, runtime_of_file
@@ -53,6 +53,7 @@ class Executor:
         if self._runtime is not None:
             self._runtime.check()
         self._ready: tuple[tuple[Any, ...], nn.Module, Prepared] | None = None
+        self._seen: tuple[tuple[Any, ...], str] | None = None
 
     def __call__(self, network: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
         """What runs the network on images that are on a device.
@@ -68,11 +69,18 @@ class Executor:
             return network
         if self._runtime is RUNTIMES["torch"] and self._file is None:
             return self._prepare(self._runtime, network, device)  # at once, and follows the weights by itself
-        key = (id(network), device, torch.get_num_threads(), weights_fingerprint(network))
+        key = (id(network), device, torch.get_num_threads(), self._fingerprint(network))
         if self._ready is None or self._ready[0] != key:
             with in_eval(network):
                 self._ready = (key, network, self._prepare_any(network, device))
         return self._ready[2]
+
+    def _fingerprint(self, network: nn.Module) -> str:
+        """Of its weights; they are hashed when they look different, not for each case."""
+        glance = (id(network), *weights_glance(network))
+        if self._seen is None or self._seen[0] != glance:
+            self._seen = glance, weights_fingerprint(network)
+        return self._seen[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Goes to other processes without what it has prepared."""

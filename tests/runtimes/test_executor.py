@@ -11,6 +11,7 @@ import pytest
 import torch
 from pranet_monai.errors import NetworkError, UsageError
 from pranet_monai.runtimes import RUNTIMES, Executor, Runtime
+from pranet_monai.runtimes import executor as executor_module
 from pranet_monai.runtimes import table as runtimes_table
 from torch import nn
 
@@ -90,6 +91,30 @@ def test_weights_that_have_changed_are_prepared_anew(name: str) -> None:
     after = answers(executor(network, CPU), image)[0]
     assert not torch.equal(before, after)
     torch.testing.assert_close(after, answers(network, image)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["in place", "data", "loaded", "inference"])
+def test_weights_are_hashed_again_when_they_have_changed_and_only_then(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    original = executor_module.weights_fingerprint
+    monkeypatch.setattr(executor_module, "weights_fingerprint", lambda net: hashed.append(original(net)) or hashed[-1])
+    with torch.inference_mode(how == "inference"):
+        network, executor, (image,) = small_net(), Executor("onnx"), images((1, 8, 8))
+        weight = network.coarse.weight
+        for _ in range(3):
+            run = executor(network, CPU)
+        assert len(hashed) == 1 and executor(network, CPU) is run
+        with torch.no_grad():
+            if how == "data":
+                weight.data[0] += 1
+            elif how == "loaded":
+                network.load_state_dict({name: value + 1 for name, value in network.state_dict().items()})
+            else:
+                weight[0] += 1
+        torch.testing.assert_close(answers(executor(network, CPU), image), answers(network, image))
+    assert len(set(hashed)) == len(hashed) == 2
 
 
 def test_a_wrapper_in_training_mode_is_exported_in_eval() -> None:
