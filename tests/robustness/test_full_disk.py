@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pranet_monai.reports import CaseResult, MeasuredRow, RunReport
 
 from .patients import check_whole, outcome, write_patients
 from .runs import segment
@@ -58,3 +60,32 @@ def test_full_disk(share: float, disk: Path, whole: tuple[Path, dict[str, object
     assert segment(data, disk / "out", weights, "acdc", "--resume")[0] == 1  # of the bad file
     found = outcome(disk / "out")
     assert found == undisturbed and kept <= set(found["cases"])  # type: ignore[call-overload]
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes all the room that is left."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(PAGE_BYTES))
+    return filler
+
+
+def test_disk_that_gets_full_at_the_end_costs_the_page_and_no_row(disk: Path) -> None:
+    """Between the last case and the page: by then the run has nothing else to lose."""
+    resize(disk, 4 << 20)
+    report = RunReport(disk / "out", "acdc", previews=False)
+    for number in range(300):
+        organs = [{"organ": "left_ventricle", "status": "ok", "dice": 0.9, "voxels": 9, "volume_ml": 0.1}]
+        report.add(CaseResult(f"case{number}", "ok", seconds=1.0, rows=[MeasuredRow(f"case{number}", organs, True)]))
+    tables = {path: path.read_bytes() for path in (report.paths.cases_table, report.paths.metrics_table)}
+    filler = fill(disk)
+    unwritten = report.finish()["unwritten"]
+    assert {name.partition(" ")[0] for name in unwritten} == {"summary.json", "index.html", "run.json"}
+    assert all("No space left on device" in name for name in unwritten)
+    assert {path: path.read_bytes() for path in tables} == tables
+    assert set((disk / "out").rglob("*.*")) == set(tables), "no half page, no lock"
+    filler.unlink()
+    again = RunReport(disk / "out", "acdc", previews=False, resume=True)
+    assert again.finish()["unwritten"] == [] and len(again._cases.rows) == 300
+    assert (disk / "out" / "report" / "index.html").is_file()
