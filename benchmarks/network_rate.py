@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How near a network comes to the machine's own rate of multiplying matrices, in float32, in one run.
 
-    python benchmarks/network_rate.py
+    python benchmarks/network_rate.py --runtimes torch onnx openvino
 
-The network's multiplications and additions are counted by PyTorch (``torch.utils.flop_counter``); the machine's rate is
-that of a product of two matrices of 2048 x 2048. Both take turns, and the least time of each counts. A ratio of 1 would
-be a network that is nothing but large matrix products.
+Each runtime is asked for fp32. The network's multiplications and additions are counted by PyTorch
+(``torch.utils.flop_counter``); the machine's rate is that of a product of two matrices of 2048 x 2048. All take turns,
+and the least time of each counts. A ratio of 1 would be a network that is nothing but large matrix products.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 import torch
 from pranet_monai.networks.nets import EMCADNet
+from pranet_monai.runtimes import RUNTIMES, Executor
 from torch.utils.flop_counter import FlopCounterMode
 
 SIDE = 2048
@@ -46,6 +47,7 @@ def gigaflop(work: Callable[[], object]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbones", nargs="+", default=["pvt_v2_b2", "resnet18", "efficientnet_lite0"])
+    parser.add_argument("--runtimes", nargs="+", default=["torch"], choices=RUNTIMES)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=15)
@@ -59,13 +61,16 @@ def main() -> None:
     for backbone in arguments.backbones:
         network = EMCADNet(in_channels=1, out_channels=9, backbone=backbone).eval()
         network = network.to(memory_format=torch.channels_last)
-        once = partial(network, torch.rand(arguments.batch, 1, arguments.size, arguments.size))
-        count = gigaflop(once)
-        times = take_turns((product, once), arguments.repeats)
-        machine, rate = gigaflop(product) / times[0], count / times[1]
-        print(f"EMCAD {backbone}: {count / arguments.batch:.2f} GFLOP and {1e3 * times[1, 0] / arguments.batch:.1f} ms "
-              f"a slice, {rate[0]:.0f} GFLOP/s; torch.mm {machine[0]:.0f} GFLOP/s; ratio {machine[0] / rate[0]:.2f}, "
-              f"by processor time {machine[1] / rate[1]:.2f}")  # fmt: skip
+        image = torch.rand(arguments.batch, 1, arguments.size, arguments.size)
+        count = gigaflop(partial(network, image))
+        runs = [partial(Executor(name)(network, image.device), image) for name in arguments.runtimes]
+        machine, *times = take_turns((product, *runs), arguments.repeats)
+        print(f"EMCAD {backbone}: {count / arguments.batch:.2f} GFLOP a slice; torch.mm "
+              f"{gigaflop(product) / machine[0]:.0f} GFLOP/s")  # fmt: skip
+        for name, seconds in zip(arguments.runtimes, times):
+            wall, processor = (gigaflop(product) / machine) / (count / seconds)
+            print(f"  {name}: {1e3 * seconds[0] / arguments.batch:.1f} ms a slice, {count / seconds[0]:.0f} GFLOP/s; "
+                  f"ratio {wall:.2f}, by processor time {processor:.2f}")  # fmt: skip
 
 
 if __name__ == "__main__":
