@@ -175,7 +175,7 @@ class RunReport:
             counts[row["status"]] += 1
         run = self._run_record(dict(run_info or {}), counts)
         unwritten: list[str] = []
-        self._cases.write()  # with what was only noted
+        self._cases.write_notes()
         summary = None if self.paths.shard else self._write_whole(run, unwritten)
         with _kept(unwritten, "run.json"):
             write_json(self.paths.run_record, run)

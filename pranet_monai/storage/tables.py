@@ -78,6 +78,7 @@ class CaseTable:
         self._rows: dict[str, list[Row]] = {}
         for row in read_csv(path):
             self._rows.setdefault(row["case"], []).append(row)
+        self._has_notes = False
         self._is_on_disk = False  # until it is written once, the file may have other columns or half a last line
 
     def __contains__(self, case: str) -> bool:
@@ -103,10 +104,12 @@ class CaseTable:
     def note(self, case: str, rows: Sequence[Row]) -> None:
         """Set the rows of a case that the file has already, but in the file only when it is next written."""
         self._rows[case] = list(rows)
+        self._has_notes = True
 
     def sort(self) -> None:
         """Puts the cases in the order of their names, in the file when it is next written."""
         self._rows = dict(sorted(self._rows.items()))
+        self._has_notes = True
 
     def drop(self, cases: Sequence[str]) -> None:
         """Remove cases, and write the file if there were any of them."""
@@ -119,7 +122,12 @@ class CaseTable:
     def write(self) -> None:
         """Write the file, if need be without rows."""
         write_csv(self.path, self.rows, self.columns)
-        self._is_on_disk = True
+        self._is_on_disk, self._has_notes = True, False
+
+    def write_notes(self) -> None:
+        """Write the file if anything was only noted: where nothing was, it needs no room on the disk."""
+        if self._has_notes:
+            self.write()
 
     def _append(self, rows: Sequence[Row]) -> None:
         with self.path.open("a", newline="", encoding="utf-8") as file:

@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pranet_monai.reports import CaseResult, MeasuredRow, RunReport
+from pranet_monai.reports import RunReport
+from pranet_monai.storage.tables import read_csv
+
+from tests.reports.rows import add_case
+from tests.reports.test_page import AFFINE, volume
 
 from .patients import check_whole, outcome, write_patients
 from .runs import segment
@@ -75,9 +79,8 @@ def test_disk_that_gets_full_at_the_end_costs_the_page_and_no_row(disk: Path) ->
     """Between the last case and the page: by then the run has nothing else to lose."""
     resize(disk, 4 << 20)
     report = RunReport(disk / "out", "acdc", previews=False)
-    for number in range(300):
-        organs = [{"organ": "left_ventricle", "status": "ok", "dice": 0.9, "voxels": 9, "volume_ml": 0.1}]
-        report.add(CaseResult(f"case{number}", "ok", seconds=1.0, rows=[MeasuredRow(f"case{number}", organs, True)]))
+    for number in range(20):
+        add_case(report, f"case{number}", volume(1, 2, 3), AFFINE, reference=volume(1, 2, 3))
     tables = {path: path.read_bytes() for path in (report.paths.cases_table, report.paths.metrics_table)}
     filler = fill(disk)
     unwritten = report.finish()["unwritten"]
@@ -87,5 +90,5 @@ def test_disk_that_gets_full_at_the_end_costs_the_page_and_no_row(disk: Path) ->
     assert set((disk / "out").rglob("*.*")) == set(tables), "no half page, no lock"
     filler.unlink()
     again = RunReport(disk / "out", "acdc", previews=False, resume=True)
-    assert again.finish()["unwritten"] == [] and len(again._cases.rows) == 300
+    assert again.finish()["unwritten"] == [] and len(read_csv(report.paths.cases_table)) == 20
     assert (disk / "out" / "report" / "index.html").is_file()
