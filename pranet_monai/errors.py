@@ -5,10 +5,19 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["BadCaseError", "NetworkError", "UsageError", "full_disk_in", "own_error", "reason_of", "unwrapped"]
+__all__ = [
+    "BadCaseError",
+    "NetworkError",
+    "UsageError",
+    "full_disk_in",
+    "own_error",
+    "reason_of",
+    "some_of",
+    "unwrapped",
+]
 
 # how MONAI says that a component of a config couldn't be made
 _NOT_MADE = re.compile(r"Failed to instantiate component '(?P<component>[^']+)'")
@@ -74,6 +83,13 @@ def full_disk_in(error: BaseException) -> OSError | None:
     """The error that says that nothing more can be written, beneath whatever wrapping; None for any other."""
     full = (errno.ENOSPC, errno.EDQUOT)
     return next((link for link in _chain(error) if isinstance(link, OSError) and link.errno in full), None)
+
+
+def some_of(names: Iterable[str], shown: int = 5) -> str:
+    """Names as a message lists them: ``a, b, c and 4 more``."""
+    listed = list(names)
+    rest = len(listed) - shown
+    return ", ".join(listed[:shown]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _chain(error: BaseException) -> list[BaseException]:

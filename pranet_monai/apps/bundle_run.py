@@ -28,7 +28,7 @@ from pranet_monai.data.cases import find_cases
 from pranet_monai.data.splits import cases_of_split
 from pranet_monai.engines.case_dataset import check_workers
 from pranet_monai.engines.weights import find_weights, weights_to_start_from
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import UsageError, some_of
 from pranet_monai.forms import KindName
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.forms.search import SeriesNames
@@ -234,10 +234,9 @@ def merge_run(output_dir: str | Path, dataset_dir: str | Path | None = None, kee
     report = RunReport.of_shards(output_dir, dataset_dir)
     missing, run_info = unfinished_shards(output_dir), merged_run(folder.shards())
     if missing:
-        shown = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
         print(
-            f"incomplete: {len(missing)} of {missing[0].count} shards haven't ended ({shown}); fix: wait, or run them "
-            "again with --resume; then merge again",
+            f"incomplete: {len(missing)} of {missing[0].count} shards haven't ended "
+            f"({some_of(map(str, missing), 10)}); fix: wait, or run them again with --resume; then merge again",
             file=sys.stderr,
         )
     try:

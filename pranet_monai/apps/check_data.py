@@ -19,7 +19,7 @@ from pranet_monai.data.cases import FoundDataSet, find_data_set
 from pranet_monai.data.datasets import get_data_set
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.data.splits import load_split_parts
-from pranet_monai.errors import BadCaseError, UsageError
+from pranet_monai.errors import BadCaseError, UsageError, some_of
 from tqdm import tqdm
 
 __all__ = ["DataCheck", "check_data", "run"]
@@ -202,7 +202,7 @@ def describe(check: DataCheck) -> list[str]:
     if labelled < len(found.cases):
         lines.append(f"  {'unlabelled':<12} {len(found.cases) - labelled} images")
     if found.unknown:
-        lines.append(f"{len(found.unknown)} other files left out: {_names(found.unknown)}")
+        lines.append(f"{len(found.unknown)} other files left out: {some_of(found.unknown, _SHOWN)}")
     if not found.layout.form.has_spacing:
         lines.append("these files have no voxel sizes: distances and volumes can only be counted in voxels")
     for title, entries in (("problems", check.problems), ("worth a look", check.remarks)):
@@ -216,12 +216,10 @@ def _part(check: DataCheck, part: str) -> str:
         text += f" of {expected}"
     if part in check.missing:
         missing = check.missing[part]
-        text += f"; missing patients: {len(missing)} ({_names(missing)})" if missing else "; no patient missing"
+        text += (
+            f"; missing patients: {len(missing)} ({some_of(missing, _SHOWN)})" if missing else "; no patient missing"
+        )
     return text
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def how_to_get(name: str) -> list[str]:

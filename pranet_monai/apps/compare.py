@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import UsageError, some_of
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.summary import bootstrap_interval
 from pranet_monai.reports.measures import METRICS, Measure, plain_name
@@ -54,10 +54,10 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
     tables = [_read(path) for path in paths]
     cases = [set(table.index.get_level_values("case")) for table in tables]
     if not cases[0] & cases[1]:
-        names = [", ".join(sorted(side)[:3]) for side in cases]
-        raise UsageError(f"{paths[0]} ({names[0]}, …) and {paths[1]} ({names[1]}, …) have no case in common")
+        names = [some_of(sorted(side), 3) for side in cases]
+        raise UsageError(f"{paths[0]} ({names[0]}) and {paths[1]} ({names[1]}) have no case in common")
     if tables[0].index.intersection(tables[1].index).empty:
-        organs = [", ".join(sorted(set(table.index.get_level_values("organ")))[:5]) for table in tables]
+        organs = [some_of(sorted(set(table.index.get_level_values("organ")))) for table in tables]
         raise UsageError(
             f"{paths[0]} ({organs[0]}) and {paths[1]} ({organs[1]}): found no organ of a common case in both; allowed: "
             "two evaluations with the same label map"

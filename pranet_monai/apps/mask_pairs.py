@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pranet_monai.data.datasets import DATA_SETS
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import UsageError, some_of
 from pranet_monai.forms import FORMS, Item, KindName, Search, forms_of
 
 __all__ = [
@@ -60,7 +60,8 @@ def find_mask_pairs(predictions: str | Path, labels: str | Path, kind: KindName 
     matches = match_by_name(found, expected)
     if not matches:
         raise UsageError(
-            f"no mask in {predictions} ({_some(found)}) has the name of a label in {labels} ({_some(expected)}); "
+            f"{predictions}: found no mask ({some_of(_file_names(found))}) with the name of a reference in {labels} "
+            f"({some_of(_file_names(expected))}); "
             "allowed: the same name, with or without _seg, _gt, _label, _mask or _pred at the end; "
             "fix: rename one of both"
         )
@@ -170,6 +171,5 @@ def _unique_last_parts(names: list[str]) -> dict[str, str]:
     return {name.rpartition("/")[2]: name for name in names if count[name.rpartition("/")[2]] == 1}
 
 
-def _some(items: Mapping[str, Item]) -> str:
-    shown = ", ".join(Path(item["label"]).name for item in list(items.values())[:2])
-    return f"{shown}, …" if len(items) > 2 else shown
+def _file_names(items: Mapping[str, Item]) -> list[str]:
+    return [Path(item["label"]).name for item in items.values()]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import UsageError, some_of
 
 __all__ = ["cases_of_split", "load_split", "load_split_parts", "patient_of"]
 
@@ -54,7 +54,7 @@ def load_split_parts(name: str) -> dict[str, list[str]]:
     doubled = sorted(patient for patient, times in count.items() if times > 1)
     if doubled:
         raise UsageError(
-            f"split {path}: {len(doubled)} patients are in more than one place ({', '.join(doubled[:10])}); "
+            f"split {path}: {len(doubled)} patients are in more than one place ({some_of(doubled)}); "
             "allowed: each patient once, or the scores would be of patients that the model has seen"
         )
     return parts
@@ -142,7 +142,7 @@ def _cases_of_patients(cases: Sequence[Mapping[str, Any]], patients: list[str], 
     missing = sorted(set(patients) - {patient for patient, _ in found if patient})
     if missing:
         raise UsageError(
-            f"{where}: {len(missing)} of {len(patients)} patients have no case in the data folder: {_some(missing)}. "
+            f"{where}: {len(missing)} of {len(patients)} patients have no case in the data folder: {some_of(missing)}. "
             "Check dataset_dir, or name a split file of your own (split=FILE.json)."
         )
     return [case for patient, case in found if patient]
@@ -151,14 +151,10 @@ def _cases_of_patients(cases: Sequence[Mapping[str, Any]], patients: list[str], 
 def _check_apart(name: str, part: str | Sequence[str], shared: set[str]) -> None:
     if shared:
         raise UsageError(
-            f"split {name!r}: {len(shared)} of part {part!r} are trained on as well: {_some(sorted(shared))}; allowed: "
-            "no common patient, or the score would be of patients that the network has seen; fix: train_part or "
-            "val_part (val_part [] trains without validation)"
+            f"split {name!r}: {len(shared)} of part {part!r} are trained on as well: {some_of(sorted(shared))}; "
+            "allowed: no common patient, or the score would be of patients that the network has seen; fix: train_part "
+            "or val_part (val_part [] trains without validation)"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
 
 
 def _deal_out(cases: Sequence[Mapping[str, Any]], train: int, val: int) -> dict[str, list[Mapping[str, Any]]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import UsageError, some_of
 from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.large_files import published_hashes
 
@@ -210,7 +210,7 @@ def _check_fit(
         if name in found and found[name].shape != wanted[name].shape and not any_shape
     ]
     problems = [
-        f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        f"{len(names)} {what} ({some_of(names, 3)})"
         for what, names in (("missing keys", missing), ("unknown keys", unknown), ("other shapes", shapes))
         if names
     ]

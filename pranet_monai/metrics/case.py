@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, some_of
 from pranet_monai.metrics.masks import Mask, MissedPolicy, Spacing, as_spacing, missed_distance
 from pranet_monai.metrics.overlap import dice, iou
 from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM, HD95Definition, SurfaceDistances
@@ -129,10 +129,7 @@ def _as_integers(labels: NDArray[Any], name: str) -> Labels:
 def _unknown_labels(labels: Labels, known: set[int], name: str) -> BadCaseError:
     counts = zip(*(found.tolist() for found in np.unique(labels, return_counts=True)))
     unknown = [f"{label} ({voxels} voxels)" for label, voxels in counts if label not in known]
-    more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
-    return BadCaseError(
-        f"{name} holds labels outside the label map: {', '.join(unknown[:10])}{more}; known are {sorted(known)}"
-    )
+    return BadCaseError(f"{name} holds labels outside the label map: {some_of(unknown, 10)}; known are {sorted(known)}")
 
 
 def _around(boxes: list[Box]) -> Box | None:

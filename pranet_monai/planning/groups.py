@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from pranet_monai.data.folds import deal_into_folds
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import UsageError, some_of
 from pranet_monai.planning.patients import patients_of
 from pranet_monai.planning.survey import Survey
 
@@ -63,7 +63,7 @@ def group_patients(found: Survey, pattern: str | None = None) -> Patients:
     if len(classes_of) < 2:
         raise UsageError(
             f"{found.folder}: found {len(found.cases)} usable cases of {len(classes_of)} patient(s), by their names "
-            f"({', '.join(sorted(set(names))[:3])}); allowed: 2 or more, as nobody may be trained and validated on; "
+            f"({some_of(sorted(set(names)), 3)}); allowed: 2 or more, as nobody may be trained and validated on; "
             "fix: add patients, or say by --patient REGEX which part of a name is the patient"
         )
     remarks = [f"{name}: left out, as not all cases of this patient can be used" for name in sorted(left_out)]

@@ -13,7 +13,7 @@ import numpy as np
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.datasets import DATA_SETS, DataSet
 from pranet_monai.data.labels import MAX_CLASSES, get_label_map
-from pranet_monai.errors import BadCaseError, UsageError, reason_of
+from pranet_monai.errors import BadCaseError, UsageError, reason_of, some_of
 from pranet_monai.forms import KINDS, KindName
 from pranet_monai.planning.case_facts import CaseFacts, look_through
 from tqdm import tqdm
@@ -71,7 +71,7 @@ def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False
     found.unusable += [item for item in items if item not in paired]
     found.problems += [item["error"] for item in found.unusable if "error" in item]
     if unlabelled := [item["case"] for item in found.unusable if "label" not in item]:
-        found.remarks.append(f"left out, as they have no label: {_some(unlabelled)}")
+        found.remarks.append(f"left out, as they have no label: {some_of(unlabelled)}")
     for item in tqdm(paired, desc="new-bundle: reading", unit="case", file=sys.stderr, disable=quiet):
         hints = found.data_set.reading_hints(item) if found.data_set else {}
         try:
@@ -112,7 +112,7 @@ def _labelled(root: Path, kind: KindName | None) -> tuple[KindName, list[dict[st
             raise UsageError(reasons[0])
         most = max(images, key=lambda one: len(images[one]))
         raise UsageError(
-            f"{root}: found {len(images[most])} {most}s ({_some([item['case'] for item in images[most]], 3)}) and no "
+            f"{root}: found {len(images[most])} {most}s ({some_of([item['case'] for item in images[most]], 3)}) and no "
             "label to any of them; allowed: labels of the same names in a labels* or masks* folder beside that of the "
             "images, or <name>_gt, _seg or _label beside each; fix: put them there"
         )
@@ -161,15 +161,11 @@ def _check(found: Survey) -> None:
 def _remarks(found: Survey) -> Iterator[str]:
     empty = [case.item["case"] for case in found.cases if not case.numbers]
     if empty and found.kind == "volume":
-        yield f"nothing is labelled in {_some(empty)}"
+        yield f"nothing is labelled in {some_of(empty)}"
     full = [case.item["case"] for case in found.cases if sum(case.numbers.values()) == int(np.prod(case.size))]
     if full:
-        yield f"no voxel is background (0) in {_some(full)}"
+        yield f"no voxel is background (0) in {some_of(full)}"
     seen: dict[str, str] = {}
     for case in found.cases:
         if (first := seen.setdefault(case.digest, case.item["case"])) != case.item["case"]:
             yield f"{case.item['case']}: its image has the very voxels of {first}; they count as one patient's"
-
-
-def _some(names: Sequence[str], shown: int = 5) -> str:
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

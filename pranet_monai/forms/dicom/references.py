@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, some_of
 from pranet_monai.forms.base import Item
 from pranet_monai.forms.dicom.header import Plane, read_headers
 from pranet_monai.forms.dicom.pixels import read_dataset
@@ -118,7 +118,7 @@ def _label_images(folder: str, image_folder: str, slices: Sequence[Plane]) -> li
     if alone:
         raise BadCaseError(
             f"{folder}: found {len(files)} label images for the {len(stems)} slices in {image_folder}, these without "
-            f"a partner: {', '.join(alone[:5])}{' …' if len(alone) > 5 else ''}; allowed: one of each name"
+            f"a partner: {some_of(alone)}; allowed: one of each name"
         )
     return [read_rgb(files[stem])[..., 0] for stem in stems]
 
