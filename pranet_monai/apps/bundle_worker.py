@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from monai.bundle import ConfigParser
 from pranet_monai.bundle_store import Bundle
@@ -16,7 +16,7 @@ from pranet_monai.engines.case_dataset import CaseDataset
 from pranet_monai.errors import UsageError, unwrapped
 from pranet_monai.reports.case_result import CaseResult
 
-__all__ = ["BundleWorker", "on_ray"]
+__all__ = ["BundleWorker", "RayCluster", "on_ray"]
 
 
 class BundleWorker:
@@ -49,17 +49,26 @@ class BundleWorker:
         return self._runner.run(self._dataset[0])
 
 
-def on_ray(
-    bundle: Bundle, configs: Sequence[str], settings: Mapping[str, Any], workers: int | None, address: str | None
-) -> dict[str, Any]:
+class RayCluster(NamedTuple):
+    """Where a run has its cases done.
+
+    Attributes:
+        workers: how many; None for one per GPU, without GPUs one per two CPUs.
+        address: of the cluster; None makes one on this machine, which ends with the run.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+
+
+def on_ray(bundle: Bundle, configs: Sequence[str], settings: Mapping[str, Any], cluster: RayCluster) -> dict[str, Any]:
     """What lets a bundle's run have its cases done on a Ray cluster.
 
     Args:
         bundle: whose.
         configs: names of its configs.
         settings: what the run changes in them.
-        workers: how many; None for one per GPU, without GPUs one per two CPUs.
-        address: of the cluster; None makes one on this machine.
+        cluster: the cluster.
 
     Returns:
         Further changes, ``id`` → value.
@@ -80,8 +89,8 @@ def on_ray(
         "_target_": "pranet_monai.engines.ray_schedule.RaySchedule",
         "cases": "$@dataset.data",
         "build": build,
-        "workers": workers,
-        "address": address or "local",
+        "workers": cluster.workers,
+        "address": cluster.address or "local",
         "gpus": settings.get("device") != "cpu",
     }
     return {"dataloader": schedule}

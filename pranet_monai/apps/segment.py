@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pranet_monai.apps.bundle_worker import on_ray
+from pranet_monai.apps.bundle_worker import RayCluster, on_ray
 from pranet_monai.apps.overrides import parsed
 from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, mirrored, run_workflow, runtime_options
 from pranet_monai.bundle_store import all_bundles, find_bundle
@@ -36,9 +36,7 @@ def segment(
     quality_map: bool = False,
     output_format: OutputFormat | None = None,
     shard: str | None = None,
-    engine: str = "local",
-    workers: int | None = None,
-    address: str | None = None,
+    cluster: RayCluster | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> int:
     """Segments whatever is in a folder, to the voxel as ``monai.bundle run`` does with the bundle's config.
@@ -60,9 +58,7 @@ def segment(
         quality_map: write how sure the network is of each voxel, 0 to 1, on the image's grid.
         output_format: "nifti", "dicom_seg" or "both"; default: the bundle's, which is "both" where the input is DICOM.
         shard: do a share of the cases, "3/8" or "slurm"; see :class:`~pranet_monai.forms.shard.Shard`.
-        engine: "local", or "ray" for workers on a Ray cluster.
-        workers: of Ray; default: one per GPU, without GPUs one per two CPUs.
-        address: of the Ray cluster; default: one on this machine that ends with the run.
+        cluster: whose workers do the cases; default: this process.
         overrides: further changes of the config, ``id#part`` → value.
 
     Returns:
@@ -71,26 +67,17 @@ def segment(
     Raises:
         UsageError: there is no such bundle or device, or an override isn't in the config.
     """
-    if evaluate and str(labels) == "none":
-        raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of both")
     options: dict[str, Any] = {"dataset_dir": as_path(source), "output_dir": as_path(output), **device_of(device)}
     wanted = {"resume": resume, "quiet": quiet, "save_probabilities": save_probabilities, "quality_map": quality_map}
     options |= {name: True for name, is_wanted in wanted.items() if is_wanted}
-    if output_format is not None:
-        options["output_format"] = output_format
+    options |= _references(labels, evaluate) | runtime_options(runtime, precision)
+    texts = {"output_format": output_format, "shard": shard if shard is None else str(Shard.parse(shard))}
+    options |= {name: text for name, text in texts.items() if text is not None}
     found = find_bundle(bundle)
     options |= mirrored(found) if tta else {}
-    options |= runtime_options(runtime, precision)
-    if labels is not None:
-        options |= {"cases#labels": "none"} if str(labels) == "none" else {"cases#label_dir": as_path(labels)}
-    if shard is not None:
-        options["shard"] = str(Shard.parse(shard))
-    configs = ["inference", *(["evaluate"] if evaluate else [])]
-    configs += ["multi_gpu_evaluate"] if is_one_of_several() else []
-    if engine == "ray":
-        options |= on_ray(found, configs, {**options, **(overrides or {})}, workers, address)
-    elif workers is not None or address is not None:
-        raise UsageError("--workers, --address: mean nothing for --engine local; fix: --engine ray")
+    configs = ["inference", *_overlays(evaluate)]
+    if cluster:
+        options |= on_ray(found, configs, {**options, **(overrides or {})}, cluster)
     return run_workflow(found, configs, "inference", options, overrides or {})
 
 
@@ -107,6 +94,29 @@ def run(args: argparse.Namespace) -> int:
         args.input, args.output, args.bundle, device=args.device, resume=args.resume, quiet=args.quiet,
         labels=args.labels, evaluate=args.evaluate, tta=args.tta, runtime=args.runtime, precision=args.precision,
         save_probabilities=args.save_probabilities, quality_map=args.quality_map, output_format=args.output_format,
-        shard=args.shard, engine=args.engine, workers=args.workers, address=args.address,
-        overrides=parsed(args.overrides),
+        shard=args.shard, cluster=_cluster(args), overrides=parsed(args.overrides),
     )  # fmt: skip
+
+
+def _overlays(evaluate: bool) -> list[str]:
+    """Names of the configs that are laid over the one for inference."""
+    return ["evaluate"] * evaluate + ["multi_gpu_evaluate"] * is_one_of_several()
+
+
+def _references(labels: str | Path | None, evaluate: bool) -> dict[str, str]:
+    """The option that says where the experts' masks are; none looks for them beside the images."""
+    if labels is None:
+        return {}
+    if str(labels) != "none":
+        return {"cases#label_dir": as_path(labels)}
+    if evaluate:
+        raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of both")
+    return {"cases#labels": "none"}
+
+
+def _cluster(args: argparse.Namespace) -> RayCluster | None:
+    if args.engine == "ray":
+        return RayCluster(args.workers, args.address)
+    if args.workers is not None or args.address is not None:
+        raise UsageError("--workers, --address: mean nothing for --engine local; fix: --engine ray")
+    return None
