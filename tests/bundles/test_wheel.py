@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     shutil.copytree(ROOT / "pranet_monai", source / "pranet_monai", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     quiet = ["--quiet", "--disable-pip-version-check"]
     pip = [sys.executable, "-m", "pip"]
@@ -63,6 +64,15 @@ def run(environment: Path, tmp_path: Path) -> Run:
     return lambda program, *arguments: call(
         [str(environment / program), *arguments], cwd=tmp_path, env={**clean(), **own}
     )
+
+
+def test_links_work_on_a_package_index(run: Run) -> None:
+    """Those to files of the repository lead nowhere there: they are absolute or gone."""
+    text = "from importlib.metadata import metadata; print(metadata('pranet-monai').get_payload())"
+    shown = run("python", "-c", text).stdout
+    assert "# pranet-monai" in shown and "pranet-monai segment" in shown
+    assert re.findall(r"\]\((.*?)\)", shown)
+    assert not re.findall(r"\]\((?!https://).*?\)|<!--", shown)
 
 
 def test_the_wheel_holds_everything(run: Run, labelled_volumes: Path, tmp_path: Path) -> None:
