@@ -12,17 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pranet_monai.__main__ import COMMANDS, main
+from pranet_monai.__main__ import COMMANDS, _parser, main
+from pranet_monai.apps.bundle_table import fill_bundles
 from pranet_monai.data.phantom import write_phantom
 
 from .bundles.conftest import BUNDLES, ROOT, read_json
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(ROOT.glob("docs/**/*.md"))}
 DOCUMENTS = PAGES | {
     name: (ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 }
+CARDS = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(ROOT.glob("bundles/*/docs/*.md"))
+}
 TEXT = "\n".join((README, *PAGES.values()))
+BLOCK = re.compile(r"(?:<!-- ([^\n]*) -->\n)?^ *```(bash|python)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+COMMANDS_RUN = {"run", "monai", "segment", "judge", "test"}
+"""Marks of the shell blocks that run: in this file, and ``test`` by .ci/run."""
 
 
 def block(marker: str) -> str:
@@ -31,13 +38,37 @@ def block(marker: str) -> str:
     return text
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_block_runs_or_says_why_not(document: str) -> None:
+    """``example`` and ``recipe`` run by their names; of ``command`` the test must know the name."""
+    for mark, _, text in BLOCK.findall(DOCUMENTS[document]):
+        kind, _, name = mark.partition(": ")
+        assert kind in ("example", "recipe", "command", "not run") and name, f"no mark above {text!r}"
+        assert kind != "command" or name in COMMANDS_RUN
+
+
+@pytest.mark.parametrize("document", [name for name, text in (DOCUMENTS | CARDS).items() if "```bash" in text])
+def test_commands_are_understood(document: str) -> None:
+    """Run or not: every command of the project that a block gives has the options that it is given."""
+    lines = [text.replace("\\\n", " ") for _, _, text in BLOCK.findall((DOCUMENTS | CARDS)[document])]
+    for line in re.split(r"\n|&&|;", "\n".join(lines)):
+        ours = re.fullmatch(r"(?:.*-m pranet_monai|pranet-monai) (.*)", line.strip())
+        assert not ours or _parser().parse_args(shlex.split(ours[1], comments=True)).command in COMMANDS
+
+
 @pytest.mark.parametrize("name", re.findall(r"<!-- example: (\w+) -->", TEXT))
-def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And prints what its comments promise: ``print(…)  # 0.875``."""
     monkeypatch.chdir(tmp_path)
     if name == "segmenter":
         write_phantom(tmp_path / "sample", 1)
     names: dict = {}
-    exec(compile(block(f"example: {name}"), f"README.md ({name})", "exec"), names)
+    text = block(f"example: {name}")
+    exec(compile(text, f"README.md ({name})", "exec"), names)
+    promised, printed = re.findall(r"^print\(.*\)  # (\S+)", text, re.MULTILINE), capsys.readouterr().out.splitlines()
+    assert [line.startswith(value) for line, value in zip(printed, promised)] == [True] * len(promised)
     if name == "plug":
         assert names["loss"].ndim == 0
         names["loss"].backward()
@@ -96,16 +127,20 @@ def test_readme_is_short() -> None:
     assert len(words) <= 700
 
 
-def test_every_bundle_is_in_the_table() -> None:
-    for bundle in BUNDLES:
-        assert f"| [`{bundle.name}`](bundles/{bundle.name}/docs/README.md) |" in README
+def test_table_of_bundles_is_up_to_date() -> None:
+    assert fill_bundles(ROOT / "README.md", BUNDLES) == README, "run: pranet-monai build-bundles"
+    assert all(f"](bundles/{bundle.name}/docs/README.md)" in README for bundle in BUNDLES)
+
+
+FOLDERS = {name: name for name in ("sample", "results", "masks", "others", "experts", "judged", "other")}
+FOLDERS |= {"/path/to/volumes": "sample", "/path/to/results": "results"}
 
 
 def commands_in(marker: str, folder: Path) -> list[list[str]]:
     """The words of each command of a block but its set-up, with the block's folders below one of the test's own."""
-    lines = [part.strip() for part in block(marker).replace("\\\n", " ").split("&&")]
+    lines = [part.strip() for part in re.split(r"&&|\n", block(marker).replace("\\\n", " "))]
     words = [shlex.split(line) for line in lines if line.startswith(("pranet-monai", "python -m monai"))]
-    return [[str(folder / word) if word in ("sample", "results") else word for word in command] for command in words]
+    return [[str(folder / FOLDERS[word]) if word in FOLDERS else word for word in command] for command in words]
 
 
 def masks_below(folder: Path) -> dict[Path, bytes]:
@@ -126,3 +161,20 @@ def test_first_command_and_monais_own_way(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, *monai[1:]], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert masks_below(tmp_path / "results") == masks
+
+
+def test_masks_of_any_origin_are_judged_and_compared(tmp_path: Path) -> None:
+    write_phantom(tmp_path / "sample", 2)
+    for name in ("masks", "others", "experts"):
+        shutil.copytree(tmp_path / "sample" / "labelsTr", tmp_path / name)
+    for command in commands_in("command: judge", tmp_path):
+        assert main(command[1:]) == 0
+    assert read_json(tmp_path / "judged" / "report" / "summary.json")["overall"]["dice"]["mean"] == 1
+
+
+@pytest.mark.e2e
+def test_own_folder(tmp_path: Path) -> None:
+    write_phantom(tmp_path / "sample", 1)
+    (segment,) = commands_in("command: segment", tmp_path)
+    assert main(segment[1:]) == 0
+    assert len(masks_below(tmp_path / "results")) == 2

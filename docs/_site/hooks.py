@@ -13,10 +13,10 @@ import html
 import os
 import posixpath
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import yaml
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
@@ -86,7 +86,7 @@ def notebook_page(path: Path) -> str:
     """A notebook as Markdown, its pictures within the page."""
     body, resources = MarkdownExporter().from_filename(str(path))
     for name, picture in resources["outputs"].items():
-        body = body.replace(f"]({name})", f"](data:image/png;base64,{nbformat.v4.nbbase.b64encode(picture)})")
+        body = body.replace(f"]({name})", f"](data:image/png;base64,{b64encode(picture).decode()})")
     return body
 
 

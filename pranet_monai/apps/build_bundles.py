@@ -27,6 +27,7 @@ from typing import Any
 
 import pranet_monai
 import yaml
+from pranet_monai.apps.bundle_table import fill_bundles
 from pranet_monai.apps.model_card import eval_metrics, fill_scores, large_files
 from pranet_monai.bundle_store import FORMAT
 from pranet_monai.bundle_store.places import checkout_folder
@@ -160,11 +161,17 @@ def run(args: argparse.Namespace) -> int:
     root = args.root or checkout_folder()
     if root is None:
         raise UsageError("found no checkout around this package; fix: name the folder of the bundles to build")
-    for folder in find_bundles(root):
+    folders = find_bundles(root)
+    for folder in folders:
         if args.check:
             stale += [path for path, text in build_bundle(folder).items() if not _is_up_to_date(path, text)]
         else:
             stale += write_bundle(folder)
+    readme = root.parent / "README.md"
+    if readme.is_file() and not _is_up_to_date(readme, table := fill_bundles(readme, folders)):
+        stale.append(readme)
+        if not args.check:
+            write_atomically(readme, table)
     for path in stale:
         print(f"{'not up to date' if args.check else 'written'}: {path}")
     if stale and args.check:

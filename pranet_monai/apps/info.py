@@ -11,7 +11,7 @@ from typing import Any
 
 from pranet_monai.bundle_store import Bundle, all_bundles
 
-__all__ = ["bundles_table", "describe_bundles", "run"]
+__all__ = ["bundles_table", "describe_bundle", "describe_bundles", "run"]
 
 WIDTHS = {"bundle": 39, "segments": 22, "modality": 8, "Dice": 7, "weights": 17, "licence": 16}  # with gaps 119
 
@@ -29,11 +29,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe_bundles() -> list[dict[str, Any]]:
-    """A row for each bundle that :func:`~pranet_monai.bundle_store.find_bundle` knows by name, plain JSON values.
-
-    ``dice`` is that of the weights on ``cases`` validation cases, mean of the organs; None where none are shipped.
-    """
-    return [_describe(bundle) for bundle in all_bundles()]
+    """A row for each bundle that :func:`~pranet_monai.bundle_store.find_bundle` knows by name."""
+    return [describe_bundle(bundle) for bundle in all_bundles()]
 
 
 def bundles_table(described: Sequence[Mapping[str, Any]]) -> str:
@@ -46,7 +43,11 @@ def bundles_table(described: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, "", note])
 
 
-def _describe(bundle: Bundle) -> dict[str, Any]:
+def describe_bundle(bundle: Bundle) -> dict[str, Any]:
+    """What there is to know of a bundle before one takes it, as plain JSON values.
+
+    ``dice`` is that of the weights on ``cases`` validation cases, mean of the organs; None where none are shipped.
+    """
     metadata, weights = bundle.metadata, bundle.weights
     official = metadata.get("official_checkpoint")
     ways = [f"pranet-monai import-checkpoint {official} --bundle {bundle.short_name}"] if official else []
@@ -61,6 +62,7 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
         "place": bundle.place,
         "organs": metadata.get("organs", []),
         "modality": _input(metadata).get("modality"),
+        "images": metadata.get("image_classes"),
         "weights": str(weights) if weights else None,
         "weights_mb": round(weights.stat().st_size / 1e6, 1) if weights else None,
         "get_weights": None if weights else ways,
