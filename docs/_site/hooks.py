@@ -23,6 +23,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "bundles/*/docs/*.md")
@@ -84,7 +85,7 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
 
 def notebook_page(path: Path) -> str:
     """A notebook as Markdown, its pictures within the page."""
-    body, resources = MarkdownExporter().from_filename(str(path))
+    body, resources = MarkdownExporter(preprocessors=[CoalesceStreamsPreprocessor]).from_filename(str(path))
     for name, picture in resources["outputs"].items():
         body = body.replace(f"]({name})", f"](data:image/png;base64,{b64encode(picture).decode()})")
     return body
