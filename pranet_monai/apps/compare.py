@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pranet_monai.errors import UsageError, some_of
+from pranet_monai.forms.reviews import Reviews
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.summary import bootstrap_interval
 from pranet_monai.reports.measures import METRICS, Measure, plain_name
@@ -30,7 +31,7 @@ PERFECT = {"dice": 1.0, "iou": 1.0, "nsd": 1.0, "hd95_mm": 0.0, "assd_mm": 0.0}
 MUST_AGREE = ("hd95_mm", "nsd", "missed")  # definitions that make numbers comparable
 
 
-def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
+def compare(first: str | Path, second: str | Path, leave_out_rejected: bool = False) -> dict[str, Any]:
     """Compare two evaluations case by case.
 
     For each metric and organ: the mean of the differences B - A over the cases that both hold, its 95 % bootstrap
@@ -41,9 +42,12 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
     Args:
         first: A, a ``metrics.csv`` or the folder of a report or run.
         second: B, likewise.
+        leave_out_rejected: whether to leave out the cases whose mask somebody has rejected in either, see
+            ``pranet-monai view``. What is left may be the easy ones: say so beside the numbers.
 
     Returns:
-        ``a`` and ``b`` (the files), ``rows`` (dictionaries of ``COLUMNS``), ``only_a`` and ``only_b`` (cases).
+        ``a`` and ``b`` (the files), ``rows`` (dictionaries of ``COLUMNS``), ``only_a`` and ``only_b`` (cases),
+        ``rejected_a`` and ``rejected_b`` (cases whose mask was rejected there), ``left_out_rejected``.
 
     Raises:
         UsageError: when a table isn't there or isn't one, no case, organ or metric is in both, or the metrics were
@@ -52,6 +56,9 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
     paths = _metrics_file(first), _metrics_file(second)
     _check_definitions(*paths)
     tables = [_read(path) for path in paths]
+    rejected = [Reviews(path.parent).rejected for path in paths]
+    if leave_out_rejected:
+        tables = [table.drop(set.union(*rejected), level="case", errors="ignore") for table in tables]
     cases = [set(table.index.get_level_values("case")) for table in tables]
     if not cases[0] & cases[1]:
         names = [some_of(sorted(side), 3) for side in cases]
@@ -74,6 +81,9 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
         "b": str(paths[1]),
         "only_a": sorted(cases[0] - cases[1]),
         "only_b": sorted(cases[1] - cases[0]),
+        "rejected_a": sorted(rejected[0]),
+        "rejected_b": sorted(rejected[1]),
+        "left_out_rejected": leave_out_rejected,
         "rows": rows,
     }
 
@@ -175,7 +185,7 @@ def _test(metric: str, organ: str, first: np.ndarray, second: np.ndarray) -> dic
 
 def run(args: argparse.Namespace) -> int:
     """Compares and prints; 1 where a case is on one side only."""
-    result = compare(args.a, args.b)
+    result = compare(args.a, args.b, args.leave_out_rejected)
     print(f"A: {result['a']}\nB: {result['b']}")
     for measure in (measure for measure in METRICS if measure.key in args.metrics):
         print("\n" + "\n".join(_lines(measure, [row for row in result["rows"] if row["metric"] == measure.key])))
@@ -183,6 +193,10 @@ def run(args: argparse.Namespace) -> int:
     for side in ("a", "b"):
         if result[f"only_{side}"]:
             print(f"only in {side.upper()}, left out: {', '.join(result[f'only_{side}'])}")
+    for side in ("a", "b"):
+        if result[f"rejected_{side}"]:
+            fate = "left out" if args.leave_out_rejected else "compared all the same"
+            print(f"rejected by a reviewer in {side.upper()}, {fate}: {', '.join(result[f'rejected_{side}'])}")
     if args.output:
         write_csv(args.output / "comparison.csv", result["rows"], COLUMNS)
         write_json(args.output / "comparison.json", Privacy([])(result))

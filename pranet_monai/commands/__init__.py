@@ -9,6 +9,7 @@ and ``apps/check_data.py`` with ``run(args) -> int``, which is imported when the
 COMMANDS = (
     "segment",
     "merge",
+    "view",
     "new-bundle",
     "train",
     "evaluate",

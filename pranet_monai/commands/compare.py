@@ -19,4 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=a_path, metavar="A", help="metrics.csv, or folder of a report")
     parser.add_argument("b", type=a_path, metavar="B", help="the same of the other evaluation")
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["dice", "hd95_mm"], help="which to print")
+    parser.add_argument(
+        "--leave-out-rejected", action="store_true",
+        help="compare without the cases that somebody has rejected in pranet-monai view, in A or in B",
+    )  # fmt: skip
     parser.add_argument("--output", type=a_path, metavar="DIR", help="write comparison.csv and comparison.json there")

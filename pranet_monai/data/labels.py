@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pranet_monai.data.organs import ORGANS, OrganCode, code_of
 from pranet_monai.errors import BadCaseError, UsageError
@@ -16,7 +16,7 @@ from pranet_monai.errors import BadCaseError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map", "stated_label_map"]
+__all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map", "label_map_of_record", "stated_label_map"]
 
 Color = tuple[int, int, int]
 BLACK: Color = (0, 0, 0)
@@ -215,6 +215,17 @@ def get_label_map(name: str | LabelMap, numbers: LabelNumbers = "raw") -> LabelM
             raise UsageError(f"label map {name!r} is unknown; known: {', '.join(LABEL_MAPS)}; add it to LABEL_MAPS")
         name = LABEL_MAPS[name]
     return name if numbers == "raw" else name.of_class_numbers()
+
+
+def label_map_of_record(record: Mapping[str, Any]) -> LabelMap:
+    """The label map that ``dataclasses.asdict`` has made a JSON file of."""
+    return LabelMap(
+        record["name"],
+        labels={int(number): name for number, name in record["labels"].items()},
+        colors={int(number): tuple(color) for number, color in record["colors"].items()},
+        regions={name: tuple(numbers) for name, numbers in record["regions"].items()},
+        raw_values={int(raw): number for raw, number in record["raw_values"].items()},
+    )
 
 
 def stated_label_map(

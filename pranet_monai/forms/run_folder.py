@@ -18,6 +18,7 @@ from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.base import DicomPaths, Form, Item
 from pranet_monai.forms.grid import FRAMES, frame_count
 from pranet_monai.forms.provenance import Provenance
+from pranet_monai.forms.reviews import Reviews
 from pranet_monai.forms.shard import Shard
 from pranet_monai.storage.tables import Row, read_csv
 
@@ -138,6 +139,16 @@ class RunFolder:
         """The facts of a run that has ended."""
         return self.report / "run.json"
 
+    @property
+    def case_record(self) -> Path:
+        """Where the cases' files lie; not in the report, which may be shared."""
+        return self.root / ".cases.json"
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """What people have said of the masks, as it was when first asked for."""
+        return Reviews(self.root / "report")
+
     def unlock(self) -> None:
         """Lets others in again."""
         path = (self.report / ".lock").resolve()
@@ -178,7 +189,7 @@ class RunFolder:
         self, item: Item, form: Form, label_map: LabelMap, weights: str = "", output_format: OutputFormat = "both"
     ) -> Path | None:
         """The mask that an earlier run has finished for a case, with its DICOM objects; the first of these where they
-        are all that is wanted; or None.
+        are all that is wanted; or None. What somebody has rejected isn't finished.
 
         Args:
             item: of the case.
@@ -187,6 +198,8 @@ class RunFolder:
             weights: and of weights with this SHA-256.
             output_format: in what it must be there.
         """
+        if self._is_rejected(item):
+            return None
         mask, has_dicom = self.mask(item["case"], form), wants_dicom(output_format, form)
         objects = self.dicom(self._dicom_names(item, form)) if has_dicom else []
         wanted = [] if output_format == "dicom_seg" else [mask]
@@ -205,6 +218,14 @@ class RunFolder:
         if "cine" in item:  # the rows under its name are those of other cases, but for one
             names = [case] if case in names else rows.get(item["cine"], [])
         return names if "label" not in item or set(names) <= self._measured else []
+
+    def _is_rejected(self, item: Item) -> bool:
+        """Whether somebody has rejected the mask of a case, or that of a frame of it."""
+        return item["case"] in self.reviews.rejected or item.get("cine", item["case"]) in self._rejected_cines
+
+    @cached_property
+    def _rejected_cines(self) -> set[str]:
+        return {FRAME_ENDING.sub("", name) for name in self.reviews.rejected if FRAME_ENDING.search(name)}
 
     @cached_property
     def _rows_by_case(self) -> dict[str, list[str]]:

@@ -25,6 +25,9 @@ FLAGS = {
     "touches_border": "an organ at the edge of the volume",
     "review": "to be reviewed",
     "remark": "with a remark",
+    "accepted": "accepted by a reviewer",
+    "rejected": "rejected by a reviewer",
+    "outdated": "reviewed, with another mask since",
 }
 """What a case, or an organ of it, can be marked with → how the choice of cases names it."""
 
@@ -56,7 +59,7 @@ def case_data(
     Returns:
         ``cases`` (their names, sorted as people count), and in the same order the columns ``status`` and ``values``
         (measure → organ, or "mean" → numbers); ``flags`` (organ, or "" for the case itself → flag → positions),
-        ``texts`` (position → reason, remark) and what ``organs`` and ``measures`` are called.
+        ``texts`` (position → reason, remark, comment) and what ``organs`` and ``measures`` are called.
     """
     rows = sorted(cases, key=lambda row: _as_people_count(row["case"]))
     scores: dict[str, dict[str, Row]] = {row["case"]: {} for row in rows}
@@ -74,7 +77,7 @@ def case_data(
         "values": values,
         "expert": {"heading": f"Expert ({size.unit})", "values": expert} if metrics else None,
         "flags": {"": _own_flags(rows)} | {organ: _flags(organ, rows, found) for organ, found in of_organ.items()},
-        "texts": {index: _texts(row) for index, row in enumerate(rows) if row.get("reason") or row.get("remark")},
+        "texts": {index: texts for index, row in enumerate(rows) if (texts := _texts(row))},
         "organs": [{"key": organ, "title": plain_name(organ)} for organ in organs],
         "measures": [_facts(measure) for measure in measures],
         "pictures": None if pictures is None else [embedded_picture(pictures / f"{row['case']}.png") for row in rows],
@@ -155,9 +158,10 @@ def _flags(organ: str, rows: Sequence[Row], scored: Sequence[Row]) -> dict[str, 
 
 
 def _own_flags(rows: Sequence[Row]) -> dict[str, list[int]]:
-    found = {flag: [index for index, row in enumerate(rows) if row.get(flag)] for flag in ("review", "remark")}
+    own = ("review", "remark", "accepted", "rejected", "outdated")
+    found = {flag: [index for index, row in enumerate(rows) if row.get(flag)] for flag in own}
     return {flag: indices for flag, indices in found.items() if indices}
 
 
 def _texts(row: Row) -> dict[str, str]:
-    return {name: row[name] for name in ("reason", "remark") if row.get(name)}
+    return {name: row[name] for name in ("reason", "remark", "comment") if row.get(name)}

@@ -15,7 +15,7 @@ from scipy.ndimage import find_objects
 if TYPE_CHECKING:
     from pranet_monai.data.labels import LabelMap
 
-__all__ = ["draw_preview", "organ_color"]
+__all__ = ["draw_preview", "grey_range", "organ_color"]
 
 Box = tuple[slice, ...]
 
@@ -153,13 +153,18 @@ def _grey(image: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
     np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
     if values.ndim == 4:
         return _as_bytes(values, 0.0, 255.0 if values.max() > 1 else 1.0)
+    low, high = grey_range(values, window)
+    return _as_bytes(values, low, max(high - low, 1e-12))  # a constant image is black
+
+
+def grey_range(values: np.ndarray, window: tuple[float, float] | None = None) -> tuple[float, float]:
+    """What is shown black and what white of an image of any shape: by a window (centre, width); CT as soft tissue."""
     if window is None and values.min() < AIR_HU:
         window = SOFT_TISSUE_HU
     if window is not None:
-        low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
-    else:
-        low, high = np.percentile(values.ravel()[:: 1 + values.size // MAX_SAMPLES], (1.0, 99.5))
-    return _as_bytes(values, float(low), max(float(high - low), 1e-12))  # a constant image is black
+        return window[0] - window[1] / 2, window[0] + window[1] / 2
+    low, high = np.percentile(values.ravel()[:: 1 + values.size // MAX_SAMPLES], (1.0, 99.5))
+    return float(low), float(high)
 
 
 def _as_bytes(values: np.ndarray, low: float, width: float) -> np.ndarray:

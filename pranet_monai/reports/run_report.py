@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import UsageError
-from pranet_monai.forms import Search
+from pranet_monai.forms import Item, KindName, Search
+from pranet_monai.forms.case_record import CaseRecord
 from pranet_monai.forms.left_out import left_out_files, left_out_sentence
+from pranet_monai.forms.reviews import Reviews
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.forms.shard import Shard
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
@@ -23,6 +25,7 @@ from pranet_monai.reports.case_result import EXPECTED_DICE, REVIEW, CaseMeasurer
 from pranet_monai.reports.kinds import Kind
 from pranet_monai.reports.page import write_page
 from pranet_monai.reports.privacy import Privacy
+from pranet_monai.reports.reviewed import with_reviews
 from pranet_monai.reports.run_info import environment, weights_record
 from pranet_monai.reports.shards import settings_of_shards, write_shard_record
 from pranet_monai.storage.tables import CaseTable, Row, read_csv, write_csv, write_json
@@ -53,6 +56,7 @@ class RunReport:
         given: further files and folders that the user has named. Paths below these, and below `dataset_dir` and
             `output_dir`, are written relative to them, see :class:`~pranet_monai.reports.privacy.Privacy`.
         merging: only put together what shards have done: their failed cases stay, and they themselves.
+        items: the cases as ``find_cases`` lists them, kept in the folder so that ``pranet-monai view`` finds them.
 
     Attributes:
         measurer: measures and draws cases for this report.
@@ -75,6 +79,7 @@ class RunReport:
         given: Iterable[str | Path | None] = (),
         expects_dice: bool = False,
         merging: bool = False,
+        items: Sequence[Item] = (),
     ) -> None:
         folder = RunFolder(output_dir, None if shard is None else Shard.parse(shard))
         self.measurer = CaseMeasurer(folder, label_map, kind, window, previews)
@@ -88,7 +93,7 @@ class RunReport:
         self._expects_dice = expects_dice
         self._organ_columns = (*((EXPECTED_DICE,) if expects_dice else ()), *self.kind.organ_columns)
         self._first_columns = [*CASE_COLUMNS, *([REVIEW] if expects_dice else [])]
-        self._open_tables(resume, merging)
+        self._open_tables(resume, merging, items)
 
     @classmethod
     def of_shards(cls, output_dir: str | Path, dataset_dir: str | Path | None = None) -> RunReport:
@@ -193,7 +198,8 @@ class RunReport:
                 write_json(self.folder / "summary.json", summary)
         with _kept(unwritten, "index.html"):
             cardiac = self._write_cardiac(rows)
-            write_page(self.folder, self.label_map, self._cases.rows, rows, summary, run, cardiac, self.kind.vocabulary)
+            cases = with_reviews(self._cases.rows, Reviews(self.folder))
+            write_page(self.folder, self.label_map, cases, rows, summary, run, cardiac, self.kind.vocabulary)
         return summary
 
     def _left_out(self) -> dict[str, list[str]]:
@@ -214,13 +220,18 @@ class RunReport:
             write_patient_pages(self.folder, rows)
         return rows
 
-    def _open_tables(self, resume: bool, merging: bool) -> None:
-        """Cases and metrics; nothing of an earlier run may stand beside their rows but what they agree with."""
+    def _open_tables(self, resume: bool, merging: bool, items: Sequence[Item]) -> None:
+        """Cases and metrics; nothing of an earlier run may stand beside their rows but what they agree with, and what
+        people have said of its masks.
+        """
         columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self._organ_columns]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.paths.lock()
             self._remove_stale(resume)
+            kind = cast(KindName, self.kind.name)
+            if items and self.dataset_dir is not None and (self.paths.shard is None or self.paths.shard.number == 1):
+                CaseRecord(kind, self.label_map, items).write(self.paths, self.dataset_dir)
             self._cases = CaseTable(self.paths.cases_table, self._first_columns + columns)
             self._metrics = CaseTable(self.paths.metrics_table, self.kind.metric_columns)
             if self.paths.shard is not None:

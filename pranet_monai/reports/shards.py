@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pranet_monai.data.labels import LabelMap
+from pranet_monai.data.labels import LabelMap, label_map_of_record
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.forms.shard import Shard
@@ -44,7 +44,11 @@ def settings_of_shards(output_dir: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         kind = create_kind(record["kind"], **record["kind_options"])
-        return {"label_map": _label_map(record["label_map"]), "kind": kind, "expects_dice": record["expects_dice"]}
+        return {
+            "label_map": label_map_of_record(record["label_map"]),
+            "kind": kind,
+            "expects_dice": record["expects_dice"],
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path}: found that it can't be read ({type(error).__name__}: {error}); fix: run that shard again"
@@ -73,13 +77,3 @@ def merged_run(shards: Sequence[RunFolder]) -> Row:
     common = {name: value for name, value in list(records.values())[-1].items() if name not in _OWN}
     own = {shard: {name: record[name] for name in _OWN[:4]} for shard, record in records.items()}
     return {**common, "started": started, "finished": finished, "seconds": seconds, "shards": own}
-
-
-def _label_map(record: dict[str, Any]) -> LabelMap:
-    return LabelMap(
-        record["name"],
-        labels={int(number): name for number, name in record["labels"].items()},
-        colors={int(number): tuple(color) for number, color in record["colors"].items()},
-        regions={name: tuple(numbers) for name, numbers in record["regions"].items()},
-        raw_values={int(raw): number for raw, number in record["raw_values"].items()},
-    )

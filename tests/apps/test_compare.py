@@ -13,6 +13,7 @@ import pytest
 from pranet_monai.__main__ import main
 from pranet_monai.apps.compare import compare
 from pranet_monai.errors import UsageError
+from pranet_monai.forms.reviews import Reviews
 
 
 def table(folder: Path, scores: dict[str, float], status: dict[str, str] | None = None, organ: str = "liver") -> Path:
@@ -55,6 +56,36 @@ def test_hand_computed_differences(tmp_path: Path) -> None:
     distance = row(compare(a, b), "hd95_mm")
     assert distance["difference"] == pytest.approx(-10 * dice["difference"])
     assert (distance["n_b_better"], distance["n_a_better"]) == (4, 1)
+
+
+def reject(folder: Path, *cases: str) -> None:
+    """As a reviewer does, in the report ``folder`` of a run whose masks lie around it."""
+    for case in cases:
+        mask = folder.parent / f"{case}_seg.nii.gz"
+        mask.write_bytes(b"a mask")
+        Reviews(folder).put(case, "rejected", "", mask)
+
+
+def test_rejected_cases_are_named_and_left_out_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a = table(tmp_path / "a/report", {"1": 0.8, "2": 0.7, "3": 0.1, "4": 0.6})
+    b = table(tmp_path / "b/report", {"1": 0.9, "2": 0.7, "3": 0.9, "4": 0.2})
+    reject(a, "3")
+    reject(b, "4", "gone")
+    assert main(["compare", str(a.parent), str(b.parent)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "rejected by a reviewer in A, compared all the same: 3\n" in said and "in B, compared all the same: 4" in said
+    )
+    assert row(compare(a, b), "dice")["n"] == 4
+    assert main(["compare", str(a.parent), str(b.parent), "--leave-out-rejected"]) == 0
+    assert "rejected by a reviewer in A, left out: 3\n" in capsys.readouterr().out
+    left = row(compare(a, b, leave_out_rejected=True), "dice")
+    assert left["n"] == 2 and left["difference"] == pytest.approx(0.05)
+    (a.parent / "3_seg.nii.gz").write_bytes(b"a new mask, which nobody has looked at")
+    assert row(compare(a, b, leave_out_rejected=True), "dice")["n"] == 3
+    with pytest.raises(UsageError, match="no case in common"):
+        reject(a, "1", "2", "3")
+        compare(a, b, leave_out_rejected=True)
 
 
 def test_equal_runs_do_not_differ(tmp_path: Path) -> None:

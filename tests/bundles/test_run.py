@@ -188,10 +188,10 @@ def test_every_case_has_its_rows_and_no_half_file_is_left(mixed_run: tuple[Path,
     rows = rows_of(output)
     frames = {"cine_frame01", "cine_frame02"}
     assert rows.keys() == (GOOD.keys() - {"cine"}) | frames | BAD.keys()
-    masks = {
+    files = {
         str(path.relative_to(output)) for path in output.rglob("*") if "report" not in path.parts and path.is_file()
     }
-    assert masks == {f"{case}_seg.nii.gz" for case in GOOD}
+    assert files == {f"{case}_seg.nii.gz" for case in GOOD} | {".cases.json"}
 
 
 def test_volumes_are_those_of_the_mask(bundle: Path, mixed_run: tuple[Path, Path, str, int]) -> None:

@@ -122,6 +122,8 @@
     return { first: 0, previous: Math.max(0, page - 1), next: Math.min(last, page + 1), last }[step];
   }
 
+  const SAID = { accepted: "accepted", rejected: "rejected", outdated: "mask changed since its review" };
+
   function rowsOf(index) {
     const name = data.cases[index];
     const isOpen = opened.has(index);
@@ -138,6 +140,8 @@
     const status = data.status[index];
     const badges = has("", "review", index) ? [make("small", { class: "bad" }, "review")] : [];
     if (has("", "remark", index)) badges.push(make("small", { title: data.texts[index].remark }, "remark"));
+    const said = ["accepted", "rejected", "outdated"].filter((flag) => has("", flag, index));
+    badges.push(...said.map((flag) => make("small", { class: flag === "accepted" ? "good" : "bad" }, SAID[flag])));
     const row = make(
       "tr", { class: "case", "data-case": name, "data-status": status },
       make("td", { class: "text", "data-column": "case" }, opener),
@@ -155,12 +159,13 @@
   }
 
   function detailOf(index) {
-    const { reason, remark } = data.texts[index] ?? {};
+    const { reason, remark, comment } = data.texts[index] ?? {};
     const cell = make("td", { colspan: 3 + data.organs.length });
     cell.append(...pictureOf(index));
     if (reason && data.status[index] === "failed") cell.append(make("p", {}, reason));
     else cell.append(organTable(index));
     if (remark) cell.append(make("p", { class: "warn" }, `Remark: ${remark}`));
+    if (comment) cell.append(make("p", {}, `Reviewer: ${comment}`));
     return cell;
   }
 

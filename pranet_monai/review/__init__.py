@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at a run's masks in the browser, case by case, and saying what they are worth."""
+
+from __future__ import annotations
+
+from pranet_monai.review.run import ReviewedRun
+from pranet_monai.review.server import ReviewServer
+
+__all__ = ["ReviewServer", "ReviewedRun"]
