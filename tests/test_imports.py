@@ -49,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
 ALLOWED["bundle_store"] = {"storage"}
 ALLOWED["review"] = {"data.labels", "forms", "reports", "storage"}
 ALLOWED["apps"] = set(ALLOWED)
-ALLOWED["label"] = {"apps", "bundle_store", "runtimes"}  # inside MONAI Label's server
+ALLOWED["label"] = {"apps", "bundle_store", "runtimes", "storage"}  # inside MONAI Label's server
 # read whenever somebody asks for help: tests/test_main.py holds that they load nothing heavy
 ALLOWED["commands"] = {"bundle_store"}
 ALLOWED[""] = {"apps"}  # when Segmenter is asked for

@@ -16,6 +16,7 @@ from monailabel.tasks.activelearning.random import Random
 from pranet_monai.bundle_store.served import served_bundles
 from pranet_monai.errors import own_error
 from pranet_monai.label.infer import BundleSegmentation
+from pranet_monai.label.scoring import EXPECTED_DICE, ExpectedDiceScoring, LowestExpectedDice
 from pranet_monai.label.train import BundleTraining
 
 __all__ = ["LabelApp"]
@@ -27,7 +28,8 @@ class LabelApp(MONAILabelApp):
     Args:
         app_dir: the app's folder.
         studies: folder of volumes, or the address of a DICOMweb server.
-        conf: what ``--conf`` says: ``models`` names some of the bundles, separated by commas.
+        conf: what ``--conf`` says: ``models`` names some of the bundles, separated by commas; ``skip_scoring false``
+            has the studies scored by the Dice to be expected, beginning when the server starts.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
@@ -52,7 +54,19 @@ class LabelApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Any]:
         """How the next case to annotate is chosen."""
-        return {"random": Random(), "first": First()}
+        scored = {EXPECTED_DICE: LowestExpectedDice()} if self._scores else {}
+        return {"random": Random(), "first": First(), **scored}
+
+    def init_scoring_methods(self) -> dict[str, ExpectedDiceScoring]:
+        """What the studies are scored by: the first bundle that has a calibration. It costs a segmentation of each."""
+        calibrated = [bundle.name for bundle in self.bundles if (bundle.folder / "models" / "quality.json").is_file()]
+        if not calibrated or not self._scores:
+            return {}
+        return {EXPECTED_DICE: ExpectedDiceScoring(self._infers[calibrated[0]])}
+
+    @property
+    def _scores(self) -> bool:
+        return str(self.conf.get("skip_scoring", "true")).lower() == "false"  # as MONAI Label's own apps call it
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> Any:
         """Segments; what is wrong comes to the client in a sentence."""

@@ -91,17 +91,17 @@ class Label:
         path, _ = self.segment(case, **params)
         return np.asarray(nib.load(path).dataobj)
 
-    def start(self) -> None:
+    def start(self, options: str = "") -> None:
         """Pastes what ``label-app`` printed, with the studies and a free port filled in."""
         (command,) = re.findall(r"^python .*\n.*$", self.said, re.MULTILINE)
-        pasted = f"exec {command} --port {self._port}".replace("STUDIES", shlex.quote(str(self.studies)))
+        pasted = f"exec {command} --port {self._port} {options}".replace("STUDIES", shlex.quote(str(self.studies)))
         with self._log.open("w") as log:
             self._server = subprocess.Popen(
                 ["bash", "-c", pasted], env=self._variables, cwd="/", stdout=log, stderr=subprocess.STDOUT
             )
 
-    def start_and_wait(self) -> dict[str, Any]:
-        self.start()
+    def start_and_wait(self, options: str = "") -> dict[str, Any]:
+        self.start(options)
         assert self._server is not None
         for _ in range(300):
             assert self._server.poll() is None, self.log()
@@ -223,6 +223,30 @@ def test_wrong_use_reaches_the_client_in_words(label: Label, params: dict[str, A
     code = f"client.infer({NAME!r}, {label.cases[0]!r}, {params!r})"
     caught = label.client(f"try: {code}\nexcept Exception as error: print(error.msg)")
     assert "Status: 400" in caught and sentence in caught and "Traceback" not in caught
+
+
+def test_the_most_doubtful_case_is_the_next_one(label: Label, expected: Path) -> None:
+    """Where scoring is asked for, the server scores its studies by itself; the client then gets them in that order."""
+    with (expected / "plain" / "report" / "cases.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    worst = {
+        Path(row["case"]).name: min(float(row[name]) for name in row if name.startswith("expected_dice_"))
+        for row in rows
+    }
+    label.stop()
+    info = label.start_and_wait("--conf skip_scoring false")
+    assert list(info["scoring"]) == ["expected_dice"] and "expected_dice" in info["strategies"]
+    for _ in range(300):
+        chosen = label.ask("client.next_sample('expected_dice', {})")
+        scored = label.studies / "datastore_v2.json"
+        if scored.is_file() and scored.read_text().count('"expected_dice"') == len(worst):
+            break
+        time.sleep(2)
+    chosen = label.ask("client.next_sample('expected_dice', {})")
+    assert chosen["id"] == min(worst, key=lambda case: worst[case])
+    assert chosen["score"] == pytest.approx(min(worst.values()), abs=1e-3)
+    label.stop()
+    assert "expected_dice" not in label.start_and_wait()["strategies"]
 
 
 def test_training_on_nothing_says_so_in_one_line(label: Label) -> None:
