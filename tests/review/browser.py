@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A review in a headless Chromium, whose graphics card is software.
 
-``python -m tests.review.browser RESULTS docs/view.png`` takes the picture for the docs of a run, such as README's
+``python -m tests.review.browser RESULTS docs/images/view.png`` takes the picture for the docs of a run, such as README's
 sample.
 """
 
