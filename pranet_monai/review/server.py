@@ -74,6 +74,12 @@ class ReviewServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.idle_seconds = idle_seconds
         self.last_request = time.monotonic()
+        self.has_ended = False
+
+    def server_close(self) -> None:
+        """Ends connections that a browser holds open, too: nothing is written after the end."""
+        self.has_ended = True
+        super().server_close()
 
     @property
     def address(self) -> str:
@@ -135,7 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
         """The address below the token; None after a refusal."""
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
         _, token, place = (*self.path.split("?")[0].split("/", 2), "", "")[:3]
-        if host not in _HOSTS:
+        if self.server.has_ended:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        elif host not in _HOSTS:
             self._refuse(HTTPStatus.FORBIDDEN)
         elif not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._refuse(HTTPStatus.NOT_FOUND)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A review in a headless Chromium, whose graphics card is software.
 
-``python -m tests.review.browser RESULTS docs/images/view.png`` takes the picture for the docs of a run, such as README's
-sample.
+``python -m tests.review.browser RESULTS docs/images/view.png`` takes the picture for the docs, of a run such as
+README's sample.
 """
 
 from __future__ import annotations
