@@ -72,10 +72,10 @@ def own_error(error: BaseException) -> UsageError | BadCaseError | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """What to tell the user: the cause beneath MONAI's wrapping, without its type where it is a message of ours."""
+    """What to tell the user: the cause beneath MONAI's wrapping, without its type where this project wrote it."""
     chain = _chain(error)
-    ours = [link for link in chain if isinstance(link, (BadCaseError, UsageError))]
-    text = str(ours[0]) if ours else f"{type(chain[-1]).__name__}: {chain[-1]}"
+    own = [link for link in chain if isinstance(link, (BadCaseError, UsageError))]
+    text = str(own[0]) if own else f"{type(chain[-1]).__name__}: {chain[-1]}"
     return " ".join(text.split())
 
 

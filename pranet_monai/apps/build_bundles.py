@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes every bundle's configs from its ``bundle.yaml`` and the fragments all bundles share.
 
-MONAI Label reads exactly one config file, so each config is complete in itself; nobody wants to keep copies in step by
-hand, so the copies are made here:
+MONAI Label reads exactly one config file, so each config is complete in itself. Copies are hard to keep in step by
+hand, so they are made here:
 
 * ``bundle_parts/facts.yaml`` of this package states the facts that bundles share, ``<bundle>/bundle.yaml`` those in
   which the bundle differs; a ``recipe`` that it names, ``bundle_parts/recipes/<recipe>.yaml``, stands between the two,

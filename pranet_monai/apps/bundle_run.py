@@ -155,7 +155,7 @@ def check_training(
 ) -> None:
     """Ends a training of the command line before anything is loaded where its options, data or split can't be right.
 
-    A training that somebody else's program builds (MONAI Label, a test) gets the errors as they are, when it comes to
+    A training that another program builds (MONAI Label, a test) gets the errors as they are, when it comes to
     them; so does one whose volumes don't come from `dataset_dir`.
 
     Args:

@@ -24,7 +24,7 @@ class BundleWorker:
 
     Args:
         files: the configs, of which later ones lie over earlier ones.
-        settings: JSON of what the run changes in them, ``id#part`` → value, so that nobody reads it as config before.
+        settings: JSON of what the run changes in them, ``id#part`` → value, so that it isn't read as config before.
         folder: that relative paths start from.
 
     Raises:

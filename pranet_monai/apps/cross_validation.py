@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle trained several times, each time without one fold of the patients, who then judge it: nobody is left out."""
+"""A bundle trained several times, each time without one fold of the patients, who then judge it: every patient once."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def own_command() -> Iterator[None]:
 
 
 def is_command() -> bool:
-    """Whether this process is a command, ours or ``python -m monai.bundle``, and not somebody else's program."""
+    """Whether this process is a command, this project's or ``python -m monai.bundle``, and not another program."""
     return _OWN_COMMAND.get() or _is_monais_command()
 
 
@@ -123,7 +123,7 @@ def full_disk_exits(how_to_go_on: str = "then go on with resume") -> Iterator[No
 def from_here_in_one_line() -> None:
     """Lets ``python -m monai.bundle`` name wrong use in a line of its own, too, where a component is made.
 
-    MONAI makes the components of a config before any function of ours runs that could catch what they raise. Only that
+    MONAI makes the components of a config before any function of this project could catch what they raise. Only that
     process is changed, whose end is near then: any other program keeps its tracebacks.
     """
     if _is_monais_command() and sys.excepthook is sys.__excepthook__:
@@ -153,7 +153,7 @@ def _wrong_use_exits() -> Iterator[None]:
 
 @contextmanager
 def _no_log_of_a_stop() -> Iterator[None]:
-    """What ignite and MONAI log of an interrupt, with a traceback, helps nobody who has pressed Ctrl-C."""
+    """What ignite and MONAI log of an interrupt, with a traceback, does not help a user who has pressed Ctrl-C."""
     handlers = [handler for handler in (*logging.getLogger().handlers, logging.lastResort) if handler]
     for handler in handlers:
         handler.addFilter(_is_no_stop)

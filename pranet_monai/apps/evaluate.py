@@ -44,7 +44,7 @@ def evaluate(
 
     Args:
         predictions: folder of masks.
-        labels: folder of the experts' masks, in any form. A file with a label table in its header, as this project
+        labels: folder of the reference masks, in any form. A file with a label table in its header, as this project
             writes it, holds class numbers; any other the data set's own numbers, unless the label map says otherwise.
         label_map: organs to measure, or the name of a known map; see also :meth:`LabelMap.of_class_numbers`.
         output_dir: gets ``report/``.

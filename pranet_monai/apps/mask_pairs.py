@@ -50,7 +50,7 @@ def find_mask_pairs(predictions: str | Path, labels: str | Path, kind: KindName 
 
     Args:
         predictions: folder of masks, sub-folders included.
-        labels: folder of the experts' masks, in any form.
+        labels: folder of the reference masks, in any form.
         kind: of the cases.
 
     Raises:

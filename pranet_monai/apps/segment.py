@@ -48,8 +48,8 @@ def segment(
         device: see ``torch.device``; default: the GPU where there is one.
         resume: keep what an earlier run has finished.
         quiet: no progress bar.
-        labels: folder of the experts' masks, or "none"; default: they are looked for beside the images.
-        evaluate: a case without an expert's mask counts as failed.
+        labels: folder of the reference masks, or "none"; default: they are looked for beside the images.
+        evaluate: a case without a reference counts as failed.
         tta: average over mirrored passes.
         runtime: what runs the network: "auto", a name of :data:`~pranet_monai.runtimes.RUNTIMES`, or a file of
             ``pranet-monai export``; default: the config's, PyTorch.
@@ -104,7 +104,7 @@ def _overlays(evaluate: bool) -> list[str]:
 
 
 def _references(labels: str | Path | None, evaluate: bool) -> dict[str, str]:
-    """The option that says where the experts' masks are; none looks for them beside the images."""
+    """The option that says where the reference masks are; none looks for them beside the images."""
     if labels is None:
         return {}
     if str(labels) != "none":

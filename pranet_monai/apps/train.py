@@ -44,7 +44,7 @@ def train(
 
     Args:
         bundle: name or folder, see :func:`~pranet_monai.bundle_store.find_bundle`.
-        data: folder of images with the experts' masks; default: the bundle's own.
+        data: folder of images with the reference masks; default: the bundle's own.
         output: folder for the state, the last weights and the curve; default: ``runs`` in the bundle.
         device: see ``torch.device``; default: the GPU where there is one.
         resume: go on after an interruption.

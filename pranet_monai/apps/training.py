@@ -40,7 +40,7 @@ class Training:
 
     Attributes:
         bundle: whose.
-        data: folder of images with the experts' masks.
+        data: folder of images with the reference masks.
         output: folder for the state, the last weights and the curve.
         resume: go on after an interruption.
         device: the option that names one, or none.

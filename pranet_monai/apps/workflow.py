@@ -118,7 +118,7 @@ def is_one_of_several() -> bool:
 
 @contextmanager
 def less_talk() -> Iterator[None]:
-    """What MONAI and timm say of their own set-up helps nobody who only wants masks."""
+    """What MONAI and timm say of their own set-up does not help a user who only wants masks."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -164,6 +164,6 @@ def _path_in(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts or set(entry.filename) & set("\\:\0") or is_link:
         raise UsageError(
             f"{archive}: found the entry {entry.filename!r}{', a link' if is_link else ''}, which could lead out of "
-            "the bundle's folder; nothing was installed; fix: get the bundle from somebody you trust"
+            "the bundle's folder; nothing was installed; fix: get the bundle from a source that you trust"
         )
     return path

@@ -17,7 +17,7 @@ EXAMPLE = "pranet-monai calibrate acdc /path/to/ACDC"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``calibrate``."""
     with_bundle_names(parser.add_argument("bundle", metavar="BUNDLE", help="name or folder of the bundle"))
-    parser.add_argument("data", type=a_path, metavar="DATA", help="folder of images with the experts' masks")
+    parser.add_argument("data", type=a_path, metavar="DATA", help="folder of images with the reference masks")
     parser.add_argument("--split", metavar="NAME", help="a known split or a .json file (default: the bundle's)")
     parser.add_argument(
         "--part", nargs="+", metavar="PART", help="of the split, cases the weights haven't seen (its validation part)"

@@ -11,14 +11,14 @@ from pranet_monai.commands.options import a_path
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
-SUMMARY = "measure masks of any origin against the experts' references"
-EXAMPLE = "pranet-monai evaluate --predictions masks --labels experts --label-map acdc --output judged"
+SUMMARY = "measure masks of any origin against references"
+EXAMPLE = "pranet-monai evaluate --predictions masks --labels references --label-map acdc --output judged"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``evaluate``."""
     parser.add_argument("--predictions", type=a_path, required=True, metavar="DIR", help="masks to judge")
-    parser.add_argument("--labels", type=a_path, required=True, metavar="DIR", help="the experts' masks")
+    parser.add_argument("--labels", type=a_path, required=True, metavar="DIR", help="the reference masks")
     parser.add_argument("--label-map", required=True, choices=LABEL_MAPS, metavar="NAME", help="one of %(choices)s")
     parser.add_argument(
         "--label-numbers", choices=("raw", "classes"), default="raw",

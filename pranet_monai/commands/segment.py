@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
         "--labels", type=a_path, metavar="DIR|none",
-        help="where the experts' masks are (default: beside the images, where they lie there); none: don't look",
+        help="where the reference masks are (default: beside the images, where they lie there); none: don't look",
     )  # fmt: skip
-    parser.add_argument("--evaluate", action="store_true", help="a case without an expert's mask counts as failed")
+    parser.add_argument("--evaluate", action="store_true", help="a case without a reference counts as failed")
     parser.add_argument("--tta", action="store_true", help="average over mirrored copies: slower, often better")
     parser.add_argument("--save-probabilities", action="store_true", help="write <case>_probabilities too, as floats")
     parser.add_argument(

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     with_bundle_names(parser.add_argument("bundle", metavar="BUNDLE", help="name or folder of the bundle"))
     parser.add_argument(
         "data", nargs="?", type=a_path, metavar="DATA",
-        help="folder of images with the experts' masks (default: the one that new-bundle was given)",
+        help="folder of images with the reference masks (default: the one that new-bundle was given)",
     )  # fmt: skip
     parser.add_argument(
         "output", nargs="?", type=a_path, metavar="OUTPUT",

@@ -56,11 +56,9 @@ class LabelMap:
             object.__setattr__(self, "regions", {name: (i,) for i, name in self.labels.items() if i > 0})
         if not self.raw_values:
             object.__setattr__(self, "raw_values", {i: i for i in self.labels})
-        strangers = {i for classes in self.regions.values() for i in classes} | set(self.raw_values.values())
-        if not strangers <= set(self.labels):
-            raise ValueError(
-                f"{self.name}: regions and raw_values use {sorted(strangers)}, allowed: {list(self.labels)}"
-            )
+        used = {i for classes in self.regions.values() for i in classes} | set(self.raw_values.values())
+        if not used <= set(self.labels):
+            raise ValueError(f"{self.name}: regions and raw_values use {sorted(used)}, allowed: {list(self.labels)}")
 
     @property
     def codes(self) -> dict[int, OrganCode]:
@@ -256,9 +254,9 @@ def stated_label_map(
             f"allowed: 1 to {MAX_CLASSES - 1} of lower-case names with _ for blanks, 0 as background"
         )
     number_of = {label: number for number, label in labels.items()}
-    strangers = sorted({label for parts in (regions or {}).values() for label in parts} - set(number_of))
-    if strangers:
-        raise UsageError(f"regions of {name}: found {strangers}; allowed: its classes, {', '.join(number_of)}")
+    unknown = sorted({label for parts in (regions or {}).values() for label in parts} - set(number_of))
+    if unknown:
+        raise UsageError(f"regions of {name}: found {unknown}; allowed: its classes, {', '.join(number_of)}")
     unions = {region: tuple(number_of[label] for label in parts) for region, parts in (regions or {}).items()}
     colors = {number: _color(number, label) for number, label in labels.items()}
     label_map = LabelMap(name, labels, colors, unions, {number: number_of[label] for number, label in raw.items()})

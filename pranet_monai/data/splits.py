@@ -109,7 +109,7 @@ def cases_of_split(
         name: of the split, see :func:`load_split`; or ``"random_90_10"``, say, which deals the cases out to "train" and
             "val" in these proportions, always the same way. It can't know which images show the same patient, and
             leaves out what can't be used, with a warning.
-        part: of the split, or several; [] for no case at all, as in a last training on everybody.
+        part: of the split, or several; [] for no case at all, as in a last training on all patients.
         apart_from: cases that must not be among these, nor others of their patients: those trained on.
 
     Raises:

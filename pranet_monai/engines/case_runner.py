@@ -72,7 +72,7 @@ class CaseRunner:
         self._ask: Answer | None = None
 
     def asking(self, ask: Answer) -> CaseRunner:
-        """The same runner for another process, without the network: somebody else gives its answers.
+        """The same runner for another process, without the network: another process gives its answers.
 
         Args:
             ask: what :meth:`answer` is there.

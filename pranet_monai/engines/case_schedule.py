@@ -105,7 +105,7 @@ class _Crew:
         return future
 
     def serve_until(self, case: Future[CaseResult]) -> None:
-        """Runs the network for whoever asks, until a case has ended."""
+        """Runs the network for the workers, until a case has ended."""
         while not case.done():
             if (question := self._line.get()) is not None:
                 self._answer(question)

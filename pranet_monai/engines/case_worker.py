@@ -45,7 +45,7 @@ class CaseWorker:
     def __init__(self, runner: CaseRunner, items: Dataset) -> None:
         with _STARTING:
             self._pipe, theirs = _CONTEXT.Pipe()
-            parts = theirs, self._pipe, runner.asking(_nobody), items
+            parts = theirs, self._pipe, runner.asking(_no_network), items
             self._process = _CONTEXT.Process(target=_work, args=parts, daemon=True)
             self._process.start()
             theirs.close()
@@ -83,7 +83,7 @@ class CaseWorker:
 
 
 def _work(pipe: Connection, theirs: Connection, runner: CaseRunner, items: Dataset) -> None:
-    """What the process does, until nobody listens any more."""
+    """What the process does, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too; the other process says when to stop
     signal.signal(signal.SIGTERM, _leave)
     theirs.close()
@@ -110,7 +110,7 @@ def _work(pipe: Connection, theirs: Connection, runner: CaseRunner, items: Datas
         return
 
 
-def _nobody(image: torch.Tensor) -> NoReturn:
+def _no_network(image: torch.Tensor) -> NoReturn:
     raise NotImplementedError("the process that has the network isn't known yet")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a form of files is: how cases are stored. One object finds, reads and writes; nobody else knows the files."""
+"""What a form of files is: how cases are stored. One object finds, reads and writes them; nothing else knows how."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Form(ABC):
 
     @abstractmethod
     def find_reference(self, item: Item, search: Search) -> Path | None:
-        """The expert's mask of a case of :meth:`find_items`, where there is one."""
+        """The reference of a case of :meth:`find_items`, where there is one."""
 
     def find_references(self, search: Search) -> list[Path]:
         """Files that look like references, whether or not there is an image to each."""
@@ -126,7 +126,7 @@ class Form(ABC):
 
     @abstractmethod
     def read_reference(self, item: Item, image: MetaTensor, label_map: LabelMap) -> np.ndarray:
-        """The expert's classes of a case, on the very grid of its image.
+        """The reference of a case, as classes, on the very grid of its image.
 
         Args:
             item: with ``label``.

@@ -30,7 +30,7 @@ class Provenance:
 
     Attributes:
         image: SHA-256 of the image's file or files.
-        weights: SHA-256 of the network's weights; empty where nobody told.
+        weights: SHA-256 of the network's weights; empty where unknown.
     """
 
     image: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run writes and where: nobody else builds a path in an output folder."""
+"""What a run writes and where: no other module builds a path in an output folder."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class RunFolder:
         path = (self.report / ".lock").resolve()
         if path in _LOCKS:
             lock = _LOCKS.pop(path)
-            # while it is held: whoever has opened the file already sees that it is gone, and tries again. Removed
+            # while it is held: whoever has opened the file sees that it is gone, and tries again. Removed
             # afterwards, it could be the file that another run has locked meanwhile.
             with suppress(OSError):  # Windows removes no open file; one that stays does no harm
                 path.unlink()

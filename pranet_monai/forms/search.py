@@ -83,7 +83,7 @@ class Search:
         return [path for path in self.files if file_extension(path, extensions)]
 
     def names_reference(self, path: Path, extensions: tuple[str, ...]) -> bool:
-        """Whether a file's name or a folder above it says that it holds an expert's mask."""
+        """Whether a file's name or a folder above it says that it holds a reference."""
         if path == self.only:  # asked for by name
             return False
         folders = path.relative_to(self.root).parts[:-1]

@@ -122,7 +122,7 @@ class SliceVolumeInferer(Inferer):
         self._check_arguments()
 
     def watched_by(self, watcher: Watcher) -> SliceVolumeInferer:
-        """The same inferer, whose logits somebody sees before they become labels; the labels are the same.
+        """The same inferer, whose logits a callback sees before they become labels; the labels are the same.
 
         Args:
             watcher: see there. A network that returns several maps shows it all of them; labels are made of the first.

@@ -15,7 +15,7 @@ __all__ = ["OPTIONS", "Option", "changes", "shown"]
 
 @dataclass(frozen=True)
 class Option:
-    """A choice of whoever segments.
+    """A choice that the user of the client makes.
 
     Attributes:
         name: as clients show it.

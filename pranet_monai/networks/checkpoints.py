@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Official checkpoints of the original networks into ours: safely, strictly, with every dropped key explained."""
+"""Official checkpoints of the original networks, loaded safely and strictly, with every dropped key explained."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Rules = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class KeyMap:
-    """Official keys to ours.
+    """Official keys to this project's.
 
     Attributes:
         rules: (pattern, replacement), first match wins; a key that no rule matches keeps its name.

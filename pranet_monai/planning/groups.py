@@ -63,8 +63,8 @@ def group_patients(found: Survey, pattern: str | None = None) -> Patients:
     if len(classes_of) < 2:
         raise UsageError(
             f"{found.folder}: found {len(found.cases)} usable cases of {len(classes_of)} patient(s), by their names "
-            f"({some_of(sorted(set(names)), 3)}); allowed: 2 or more, as nobody may be trained and validated on; "
-            "fix: add patients, or say by --patient REGEX which part of a name is the patient"
+            f"({some_of(sorted(set(names)), 3)}); allowed: 2 or more, as no patient may be in both training and "
+            "validation; fix: add patients, or say by --patient REGEX which part of a name is the patient"
         )
     remarks = [f"{name}: left out, as not all cases of this patient can be used" for name in sorted(left_out)]
     return Patients(dict(classes_of), {name: sorted(entries) for name, entries in listed.items()}, remarks)

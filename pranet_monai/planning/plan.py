@@ -144,7 +144,7 @@ def _augmentation_facts(slicing: Slicing, names: list[str]) -> dict[str, Entry]:
     unsaid = any(name.startswith("class_") for name in names)
     why = "left and right are classes" if 0 in sided else "left and right look alike, front and back don't"
     if unsaid and 0 in sided:
-        why = "nobody said whether left and right are classes"
+        why = "not stated whether left and right are classes"
     return facts | {
         "turn_prob": Entry(0, "no quarter turns: patients lie one way"),
         "mirror_probs": Entry(mirrors, f"along the slice's two axes: {why}"),

@@ -29,7 +29,7 @@ class Judgement:
 
     Attributes:
         expected_dice: per organ; None where nothing can be said.
-        review: whether somebody should look at the mask first.
+        review: whether a person should look at the mask first.
     """
 
     expected_dice: Mapping[str, float | None]

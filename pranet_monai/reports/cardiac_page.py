@@ -33,7 +33,7 @@ LONG_NAMES = {
 
 
 def cardiac_section(rows: Sequence[Row]) -> Section | None:
-    """A table of all patients, the expert's values below ours, and the agreement of both.
+    """A table of all patients, the references' values below the masks', and the agreement of both.
 
     Args:
         rows: of ``cardiac.csv``; without rows there is no section.

@@ -28,7 +28,7 @@ class MeasuredRow:
         name: of its row in ``cases.csv``.
         organs: a row per organ.
         has_reference: whether they hold metrics.
-        review: whether somebody should look at the mask first; None where nobody knows.
+        review: whether a person should look at the mask first; None where that isn't known.
     """
 
     name: str

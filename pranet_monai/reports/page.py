@@ -193,7 +193,7 @@ def _run(run: Mapping[str, Any]) -> Section:
 
 
 def _shortened(value: Any) -> Any:
-    """The value without what nobody reads on a page: what a long list or mapping holds is in the file."""
+    """The value without what is too long for a page: what a long list or mapping holds is in the file."""
     if isinstance(value, (list, tuple, Mapping)) and len(value) > LISTED:
         return f"{len(value)} entries, see run.json"
     if isinstance(value, Mapping):

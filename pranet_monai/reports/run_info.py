@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facts that let somebody repeat a run: versions, hardware, weights, command line. Paths are left as they are."""
+"""The facts that let others repeat a run: versions, hardware, weights, command line. Paths are left as they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIBRARIES = ("torch", "monai", "timm", "pytorch-ignite", "numpy", "scipy", "niba
 
 def environment() -> dict[str, Any]:
     """Describe the software and the machine: ``command``, ``versions`` (null where missing) and ``hardware``."""
-    # where Python and the script lie on this machine helps nobody else
+    # where Python and the script lie on this machine is of no use elsewhere
     words = [Path(word).name if word in (sys.executable, sys.argv[0]) else word for word in sys.orig_argv[1:]]
     command = shlex.join([Path(sys.orig_argv[0]).name, *words])
     return {"command": command, "versions": _versions(), "hardware": _hardware()}

@@ -145,6 +145,6 @@ def in_eval(network: nn.Module) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The kind and the first words of an error, for a sentence of ours."""
+    """The kind and the first words of an error, for a sentence of an error message."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__

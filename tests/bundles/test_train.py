@@ -77,7 +77,7 @@ def test_averaged_weights_are_kept(labelled_volumes: Path, tmp_path: Path) -> No
     assert not torch.equal(average[weight], state["network"][weight])
 
 
-def test_fine_tuning_on_everybody(labelled_data: Path, tmp_path: Path) -> None:
+def test_fine_tuning_on_all_patients(labelled_data: Path, tmp_path: Path) -> None:
     """Other weights to begin with, of more classes, and no validation: the last epoch counts."""
     bundle = copy_with_random_weights(SMALLEST, tmp_path / "copy")
     weights = torch.load(bundle / "models" / "model.pt", weights_only=True)

@@ -23,7 +23,9 @@ patients = st.dictionaries(
 
 @given(classes_of=patients, data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_everybody_is_dealt_once_into_folds_of_one_size(classes_of: dict[str, set[int]], data: st.DataObject) -> None:
+def test_every_patient_is_dealt_once_into_folds_of_one_size(
+    classes_of: dict[str, set[int]], data: st.DataObject
+) -> None:
     number = data.draw(st.integers(2, min(6, len(classes_of))))
     folds = deal_into_folds(classes_of, number)
     assert sorted(name for fold in folds for name in fold) == sorted(classes_of)

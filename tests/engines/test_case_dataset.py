@@ -110,7 +110,7 @@ def test_mask_cut_anywhere_is_not_whole(tmp_path: Path, missing: int) -> None:
     assert not mask_is_whole(mask, image), "damaged inside"
 
 
-def test_somebody_elses_mask_is_not_whole(tmp_path: Path) -> None:
+def test_mask_of_another_program_is_not_whole(tmp_path: Path) -> None:
     image = save(tmp_path / "x.nii.gz")
     mask = save_mask_of(image, "y", tmp_path / "out")
     other = LabelMap("other", {0: "background", 1: "another_organ"}, {0: (0, 0, 0), 1: (9, 9, 9)})

@@ -58,7 +58,7 @@ def schedule(folder: Path, workers: int = 2) -> RaySchedule:
     return RaySchedule(CASES, partial(Worker, folder), workers)
 
 
-def test_every_case_is_done_once_by_whoever_is_free(tmp_path: Path) -> None:
+def test_every_case_is_done_once_by_a_free_worker(tmp_path: Path) -> None:
     results = list(schedule(tmp_path))
     assert sorted(result.case for result in results) == sorted(case["case"] for case in CASES)
     assert {result.status for result in results} == {"ok"}

@@ -55,7 +55,7 @@ def test_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
     assert f"pranet-monai train {tmp_path} DATA OUTPUT" in message
 
 
-def test_missing_file_that_nobody_released_must_be_trained(tmp_path: Path) -> None:
+def test_weights_that_were_never_released_must_be_trained(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="fix: train: pranet-monai train") as caught:
         load_weights(network(), tmp_path / "models" / "model.pt")
     assert "import-checkpoint" not in str(caught.value)

@@ -112,7 +112,7 @@ def test_an_append_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: p
     assert path.read_text() == "case,n\na,1\n"
 
 
-def test_failed_write_leaves_the_former_file_and_no_litter(tmp_path: Path) -> None:
+def test_failed_write_leaves_the_former_file_and_no_temporary_one(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     write_atomically(path, "former")
     path.chmod(0o644)

@@ -41,7 +41,7 @@ LABELS = "Ground"
 
 
 def find_reference(item: Item, series: Series, search: Search) -> Path | None:
-    """Where the expert's mask of a series is: CHAOS's folder, a file of a volume by its name, or a segmentation."""
+    """Where the reference of a series is: CHAOS's folder, a file of a volume by its name, or a segmentation."""
     image = Path(item["image"])
     labels = image.with_name(LABELS)
     if image.name == IMAGES and labels.is_dir():

@@ -213,7 +213,7 @@ def save_object(path: Path, dataset: Any) -> None:
 
 
 def written_provenance(path: Path) -> Provenance | None:
-    """What a segmentation of ours says that it was made of; None for any other, and for one that can't be read."""
+    """What a segmentation of this project says it was made of; None for any other, and for one that can't be read."""
     try:
         segment = read_dataset(str(path), pixels=False).SegmentSequence[0]
         told = str(segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RGB images with one finding: the polyp metrics, sizes in pixels, and no millimetre that nobody knows."""
+"""RGB images with one finding: the polyp metrics, sizes in pixels, and no millimetres, as no image states them."""
 
 from __future__ import annotations
 

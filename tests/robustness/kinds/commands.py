@@ -130,7 +130,7 @@ KINDS = [
     Command("a pipe as input", prepared("data/x.nii.gz", make=pipe), 2, "can't be listed"),
     Command("output into the input's own folder", prepared("data", out="data", make=volume), 0, "1 ok"),
     Command(
-        "output over somebody's mask",
+        "output over another program's mask",
         prepared("data", out="data", make=foreign_mask),
         1,
         "that this program didn't write",
