@@ -98,7 +98,7 @@ def test_bundles_for_programs(store: Path, capsys: pytest.CaptureFixture[str]) -
     assert heart == {
         "name": "heart_segmentation", "short_name": "heart", "title": "Heart", "version": "1.0",
         "folder": str(store / "heart_segmentation"), "place": "PRANET_MONAI_BUNDLES",
-        "organs": ["left_ventricle", "myocardium"], "modality": "MR",
+        "organs": ["left_ventricle", "myocardium"], "modality": "MR", "images": None,
         "weights": str(store / "heart_segmentation" / "models" / "model.pt"), "weights_mb": 1.5, "get_weights": None,
         "official_checkpoint": None, "dice": 0.8948, "cases": 20, "license": "CC0",
     }  # fmt: skip
