@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ def pytest_configure() -> None:
     """One thread here and in the commands that tests start: small tensors gain nothing from more, and waiting threads
     eat a busy machine's time."""
     torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
+    # a shell ignores Ctrl-C for what it starts in the background, and the commands that tests start would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MIRRORED = [[0], [1], [0, 1]]  # the inferer's tta for every mirroring of a slice
-_TALKATIVE = ("monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin", "timm.models._builder")
+_TALKATIVE = ("monai.bundle.workflows", "timm.models._builder")
 
 
 def run_workflow(

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from pranet_monai.forms.nifti_header import (
 )
 from pranet_monai.forms.remarks import REMARKS, remarks_of, with_remarks
 
-__all__ = ["EXTENSIONS", "chosen_frames", "data_file", "read_volume"]
+__all__ = ["EXTENSIONS", "chosen_frames", "data_file", "read_volume", "unused_decoder_unmentioned"]
 
 EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd")
 _READERS = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",), ".mhd": ("itk",)}
@@ -188,11 +190,24 @@ class _ITKReader(ITKReader):
         return _in_range(self.path, super()._get_array_data(img))
 
 
+@contextmanager
+def unused_decoder_unmentioned() -> Iterator[None]:
+    """MONAI's loaders look for a GPU's DICOM decoder, and warn where it isn't there; no form uses it."""
+    logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 @cache
 def _reader() -> LoadImage:
     """One for all files: MONAI looks for its readers' packages whenever a loader is made."""
-    with warnings.catch_warnings():  # of a GPU's DICOM decoder, which no reader registered here uses
-        warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+    with unused_decoder_unmentioned():
         reader = LoadImage(dtype=np.float32, image_only=True)
     if optional_import("itk")[1]:
         reader.register(_ITKReader())

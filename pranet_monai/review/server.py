@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "pranet-monai", ""
     timeout = 60
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         """Page, listing and layers."""
         place = self._place()
         if place is None:
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_layer(*place.rpartition("/")[::2])
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         """A review, or the sign that the page is still open."""
         length = self.headers.get("Content-Length", "")
         fits = length.isdecimal() and int(length) <= _MAX_BODY

@@ -15,6 +15,7 @@ from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import Frames, form_of
 from pranet_monai.forms.remarks import remarks_of, with_remarks
+from pranet_monai.forms.volume_reader import unused_decoder_unmentioned
 
 __all__ = ["LoadCased"]
 
@@ -44,7 +45,8 @@ class LoadCased(LoadImaged):
         frames: Frames = "all",
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, dtype=np.float32, image_only=True, allow_missing_keys=allow_missing_keys)
+        with unused_decoder_unmentioned():
+            super().__init__(keys, dtype=np.float32, image_only=True, allow_missing_keys=allow_missing_keys)
         unknown = set(self.keys) - {"image", "label"}
         if unknown or "image" not in self.keys:
             raise UsageError(f"keys={list(self.keys)}: allowed are 'image', or 'image' and 'label'")

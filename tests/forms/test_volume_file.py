@@ -63,6 +63,13 @@ def test_every_number_type(tmp_path: Path, dtype: str) -> None:
     assert np.array_equal(load(tmp_path / "x.nii").numpy()[0], array)
 
 
+def test_a_loader_says_nothing_of_decoders_that_no_form_uses(
+    recwarn: pytest.WarningsRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    LoadCased("image")
+    assert [str(warning.message) for warning in recwarn.list] == [] and caplog.messages == []
+
+
 def test_scaled_integers_are_read_as_values(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.full((3, 3, 3), 100, np.int16), AFFINE)
     image.header.set_slope_inter(0.5, -10)
