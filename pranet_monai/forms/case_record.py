@@ -14,7 +14,7 @@ from pranet_monai.data.labels import LabelMap, label_map_of_record
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.base import Item, KindName
 from pranet_monai.forms.run_folder import RunFolder
-from pranet_monai.storage.tables import write_json
+from pranet_monai.storage.tables import strict_json, write_atomically
 
 __all__ = ["CaseRecord"]
 
@@ -54,7 +54,8 @@ class CaseRecord:
             "label_map": asdict(self.label_map),
             "cases": [_with_paths(item, lambda path: _relative(path, str(images))) for item in self.items],
         }
-        write_json(folder.case_record, record)
+        # in ASCII: names that are no UTF-8 come back as they are
+        write_atomically(folder.case_record, json.dumps(strict_json(record), indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def read(cls, folder: RunFolder, images: str | Path | None = None) -> CaseRecord:

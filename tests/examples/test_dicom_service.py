@@ -17,6 +17,7 @@ from pranet_monai import Segmenter
 from pranet_monai.data.phantom import write_phantom
 from pranet_monai.errors import UsageError
 
+from tests.bundles.conftest import SMALLEST, read_json
 from tests.data.dicom_series import ID, header, write_series
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dicom_service.py"
@@ -66,7 +67,8 @@ def test_a_segmenter_saves_dicom_of_dicom_alone(segmenter: Segmenter, series: Pa
     assert result.save(tmp_path / "a" / "mask.dcm") == tmp_path / "a" / "mask.dcm"
     found = pydicom.dcmread(tmp_path / "a" / "mask.dcm")
     algorithm = found.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
-    assert algorithm.AlgorithmName == "acdc_emcad_dsra_segmentation" and algorithm.AlgorithmVersion == "0.1.0"
+    version = read_json(SMALLEST / "configs" / "metadata.json")["version"]
+    assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == (SMALLEST.name, version)
     assert (tmp_path / "a" / "mask_report.dcm").is_file()
     np.testing.assert_array_equal(np.asarray(nib.load(result.save(tmp_path / "m.nii.gz")).dataobj), result.mask)
     with pytest.raises(UsageError, match="allowed for this mask: .nii.gz, .nii$"):

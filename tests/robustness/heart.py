@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 SHAPE = (40, 36, 3)
-PIXEL_MM = 1.35  # of the bundle: nothing is resampled
+PIXEL_MM = 1.35  # of what the network sees as well: nothing is resampled
 AFFINE = np.array([[-PIXEL_MM, 0, 0, 31], [0, PIXEL_MM, 0, -7], [0, 0, 8, 12.5], [0, 0, 0, 1]])
 
 

@@ -37,7 +37,7 @@ def outcome(output: Path) -> dict[str, object]:
         "cases": by_case(report / "cases.csv"),
         "metrics": by_case(report / "metrics.csv"),
         "files": {path.relative_to(output).as_posix(): path.read_bytes() for path in files},
-        "hidden": [path for path in output.rglob(".*") if path.name != ".lock"],
+        "hidden": [path for path in output.rglob(".*") if path.name not in (".lock", ".cases.json")],
     }
 
 

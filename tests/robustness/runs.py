@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from pranet_monai.__main__ import main
 
+from .heart import PIXEL_MM
+
 NETWORKS = {"acdc": {"in_channels": 1, "out_channels": 4}, "polyp": {"in_channels": 3, "out_channels": 1}}
 
 
@@ -23,6 +25,8 @@ def segment(
     network = {"_target_": "tests.robustness.heart.Bright", **NETWORKS[bundle]}
     said = io.StringIO()
     overrides = [f"network_def={json.dumps(network)}", f"checkpointloader#load_path={weights}"]
+    if bundle == "acdc":
+        overrides.append(f"pixdim={[PIXEL_MM, PIXEL_MM]}")
     words = ["segment", str(source), str(output), "--bundle", bundle, "--quiet", *options]
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
