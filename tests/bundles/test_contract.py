@@ -197,3 +197,12 @@ def flat(tree: Any, name: str = "") -> dict[str, Any]:
     if not isinstance(tree, dict):
         return {name: tree}
     return {path: leaf for key, item in tree.items() for path, leaf in flat(item, f"{name}/{key}").items()}
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda folder: folder.name)
+def test_fine_tuning_wants_no_imagenet_weights(bundle: Path) -> None:
+    """Whoever has weights to begin with needs no package of others, as an annotator's server that trains."""
+    parser = ConfigParser()
+    parser.read_config(bundle / "configs" / "train.json")
+    parser["finetune_from"] = "model.pt"
+    assert parser.get_parsed_content("network_def#pretrained") is False
