@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,11 @@ def test_data() -> Path:
     if not path.is_dir():
         pytest.fail(f"{TEST_DATA_VARIABLE}={folder} is not a folder")
     return path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_handler_of_ended_children() -> Iterator[None]:
+    """A data loader with workers handles SIGCHLD for the rest of the process. Once some library has let go of the stack
+    that Python's handlers run on, the next child that ends would end the whole test run by a segmentation fault."""
+    yield
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
