@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +33,18 @@ def test_data() -> Path:
     if not path.is_dir():
         pytest.fail(f"{TEST_DATA_VARIABLE}={folder} is not a folder")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; tests that want it skip without one."""
+    from tests.browser import NoBrowserError, chromium
+
+    try:
+        with chromium() as found:
+            yield found
+    except NoBrowserError:
+        pytest.skip("finds no Chromium (apt install chromium, or playwright install chromium)")
 
 
 @pytest.fixture(autouse=True, scope="module")

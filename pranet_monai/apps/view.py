@@ -42,5 +42,5 @@ def _outcome(reviewed: ReviewedRun) -> str:
     reviews = [review for review in reviewed.reviews.values() if not review.is_outdated]
     counts = Counter(review.verdict for review in reviews)
     left = len(reviewed.listing["cases"]) - counts["accepted"] - counts["rejected"]
-    table = reviewed.folder.report / "review.csv"
+    table = reviewed.folder.reviews.path
     return f"{counts['accepted']} accepted, {counts['rejected']} rejected, {left} without a verdict; {table}"

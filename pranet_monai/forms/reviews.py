@@ -47,11 +47,11 @@ class Reviews:
 
     def __init__(self, report: Path) -> None:
         self._root = report.parent
-        self._path = report / "review.csv"
+        self.path = report / "review.csv"
 
     @cached_property
     def _table(self) -> CaseTable:
-        return CaseTable(self._path, _COLUMNS)
+        return CaseTable(self.path, _COLUMNS)
 
     def __iter__(self) -> Iterator[str]:
         """The names of what was reviewed."""

@@ -46,9 +46,13 @@ class CaseLayers:
     @property
     def mask(self) -> Path:
         """The file of the mask: a DICOM segmentation where there is no other."""
-        form = form_of(self.item)
-        mask = self.folder.mask(self.item["case"], form)
+        form, mask = form_of(self.item), self._own_mask
         return self.folder.dicom([self.name])[0].segmentation if form.writes_dicom and not mask.is_file() else mask
+
+    @property
+    def _own_mask(self) -> Path:
+        """The file of the run's form, whether it is there or not."""
+        return self.folder.mask(self.item["case"], form_of(self.item))
 
     @property
     def available(self) -> list[str]:
@@ -94,21 +98,23 @@ class CaseLayers:
         return image.numpy(force=True)[0], original_affine(image)
 
     def _mask_volume(self) -> tuple[np.ndarray, np.ndarray]:
-        form = form_of(self.item)
-        if self.mask == self.folder.mask(self.item["case"], form):
+        if self.mask == self._own_mask:
             return self._at_frame(_OWN_VOLUMES.read_mask({"label": str(self.mask)}))
-        return self._classes_in(self.mask, form.read_image(self.item, self._frame))
+        return self._classes_in(self.mask, self._grid())
 
     def _reference_volume(self) -> tuple[np.ndarray, np.ndarray]:
-        form = form_of(self.item)
-        if self.mask == self.folder.mask(self.item["case"], form):
-            return self._classes_in(self.item["label"], _OWN_VOLUMES.read_mask({"label": str(self.mask)}))
-        return self._classes_in(self.item["label"], form.read_image(self.item, self._frame))
+        return self._classes_in(self.item["label"], self._grid())
 
     def _unsure_volume(self) -> tuple[np.ndarray, np.ndarray]:
         path = self.folder.quality_map(self.item["case"], form_of(self.item))
         sure, affine = self._at_frame(_OWN_VOLUMES.read_image({"image": str(path)}))
         return (100 * (1 - sure)).round(), affine
+
+    def _grid(self) -> MetaTensor:
+        """What a reference has to lie on: the run's own mask, which is quick to read, else the volume itself."""
+        if self.mask == self._own_mask:
+            return _OWN_VOLUMES.read_mask({"label": str(self.mask)})
+        return form_of(self.item).read_image(self.item, self._frame)
 
     def _classes_in(self, label: str | Path, volume: MetaTensor) -> tuple[np.ndarray, np.ndarray]:
         """The classes that an expert's file or a segmentation holds, on the grid of a volume."""

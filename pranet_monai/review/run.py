@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.case_record import CaseRecord
-from pranet_monai.forms.reviews import Review, Reviews, Verdict
+from pranet_monai.forms.reviews import Review, Verdict
 from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
 from pranet_monai.reports.case_data import case_data
 from pranet_monai.reports.kinds import KINDS
@@ -50,7 +50,7 @@ class ReviewedRun:
             raise UsageError(
                 f"{root}: found that it is open for review already; fix: go on there, or end that pranet-monai view"
             ) from error
-        self._reviews = Reviews(self.folder.report)
+        self._reviews = self.folder.reviews  # read now, when no other reviewer can write
 
     def __contains__(self, case: object) -> bool:
         return case in self._layers

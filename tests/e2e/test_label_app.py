@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import time
 import urllib.request
@@ -26,6 +25,7 @@ import pytest
 from pranet_monai.data.phantom import write_phantom
 
 from tests.bundles.conftest import ROOT, SMALLEST, read_json
+from tests.e2e.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -48,9 +48,7 @@ class Label:
         self._variables = {**os.environ, "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"}
         self._variables |= {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
         self._server: subprocess.Popen | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._log, self._received = folder / "server.log", folder / "received"
         self._received.mkdir()
         self.studies, self.app = folder / "studies", folder / "an app"

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -28,13 +27,13 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from PIL import Image
-from playwright import sync_api as playwright
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.transforms.load import LoadCased
 from pranet_monai.transforms.save import SaveMaskd
 
 from tests.data.dicom_series import grid, header, write_series
+from tests.e2e.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -105,12 +104,6 @@ class _Pages(http.server.SimpleHTTPRequestHandler):
         """Says nothing."""
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture
 def orthanc(tmp_path: Path) -> Iterator[str]:
     """Address of an empty server."""
@@ -154,18 +147,11 @@ def ohif(orthanc: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def page() -> Iterator[Any]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    arguments = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    with playwright.sync_playwright() as play:
-        try:
-            browser = play.chromium.launch(executable_path=found, args=arguments)
-        except playwright.Error:
-            pytest.skip("finds no Chromium (apt install chromium, or playwright install chromium)")
-        page = browser.new_page(viewport={"width": 1200, "height": 800})
-        page.set_default_timeout(120_000)
-        yield page
-        browser.close()
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.set_default_timeout(120_000)
+    yield page
+    page.close()
 
 
 def segmented(folder: Path, rows: int) -> tuple[list[Path], str]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright import sync_api as playwright
 from pranet_monai.reports import CaseResult, MeasuredRow, RunReport
 
 from tests.reports.rows import add_case, add_failure
@@ -22,19 +21,6 @@ pytestmark = pytest.mark.e2e
 
 ORGANS = ("right_ventricle", "myocardium", "left_ventricle")
 EVIL = "<img src=x onerror=document.title='broken'>'\"&</script><script>document.title='broken'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    with playwright.sync_playwright() as play:
-        try:
-            browser = play.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except playwright.Error:
-            pytest.skip("finds no Chromium (apt install chromium, or playwright install chromium)")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

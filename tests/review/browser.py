@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A review in a headless Chromium, whose graphics card is software.
+"""A review in a browser.
 
 ``python -m tests.review.browser RESULTS docs/images/view.png`` takes the picture for the docs, of a run such as
 README's sample.
@@ -8,29 +8,17 @@ README's sample.
 from __future__ import annotations
 
 import argparse
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright import sync_api as playwright
 from pranet_monai.review import ReviewedRun, ReviewServer
 
+from tests.browser import chromium
+
 SIZE = {"width": 1280, "height": 800}
-_ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-
-
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """Raises ``playwright.Error`` where there is none."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-from playwright import sync_api as playwright
 from pranet_monai.data.phantom import write_phantom
 from pranet_monai.forms.reviews import Review, Reviews
 from pranet_monai.storage.tables import read_csv
 
-from tests.review.browser import SIZE, chromium, served, wait_for
+from tests.review.browser import SIZE, served, wait_for
 from tests.review.runs import finished_run
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        with chromium() as found:
-            yield found
-    except playwright.Error as error:
-        if "launch" not in str(error):
-            raise
-        pytest.skip("finds no Chromium (apt install chromium, or playwright install chromium)")
 
 
 def opened(browser: Any, address: str, troubles: list[str]) -> Any:

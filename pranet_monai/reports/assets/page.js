@@ -140,7 +140,7 @@
     const status = data.status[index];
     const badges = has("", "review", index) ? [make("small", { class: "bad" }, "review")] : [];
     if (has("", "remark", index)) badges.push(make("small", { title: data.texts[index].remark }, "remark"));
-    const said = ["accepted", "rejected", "outdated"].filter((flag) => has("", flag, index));
+    const said = Object.keys(SAID).filter((flag) => has("", flag, index));
     badges.push(...said.map((flag) => make("small", { class: flag === "accepted" ? "good" : "bad" }, SAID[flag])));
     const row = make(
       "tr", { class: "case", "data-case": name, "data-status": status },
