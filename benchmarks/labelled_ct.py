@@ -7,7 +7,7 @@ The papers' script (``test_synapse.py``): slice by slice spline zoom, network wi
 Dice, HD95, Jaccard index and ASSD of each organ, in voxels. Ours: ``SliceVolumeInferer`` and ``case_metrics``, which
 gives the same four, NSD, volumes and counts. Both run the same EMCAD in float32, from the array in memory to the
 numbers, the script by PyTorch. Its weights are random, and masks of noise would flatter nobody: what is judged is the
-expert's mask, three voxels off. The least of the repeats counts, of wall time and of processor time, for inference and
+reference, three voxels off. The least of the repeats counts, of wall time and of processor time, for inference and
 evaluation apart. ``--enlarge 2`` repeats each pixel: copies of 257 x 257 become 514 x 514, about as CTs are.
 """
 

@@ -54,13 +54,13 @@ def polyp() -> Draw:
 
 
 def drawn(
-    name: str, mask: np.ndarray, affine: np.ndarray | None, label_map: str, image: np.ndarray, expert: np.ndarray
+    name: str, mask: np.ndarray, affine: np.ndarray | None, label_map: str, image: np.ndarray, reference: np.ndarray
 ) -> Draw:
     """Draws a case whose arrays lie in memory as those of a NIfTI file, the first axis next to each other."""
     known = get_label_map(label_map)
-    notes = dict.fromkeys(known.organs, "98 ml (expert 101) · Dice 0.93")
-    mask, image, expert = map(np.asfortranarray, (mask, image, expert))
-    return partial(draw_preview, name, mask, affine, known, image, expert, None, notes)
+    notes = dict.fromkeys(known.organs, "98 ml (reference 101) · Dice 0.93")
+    mask, image, reference = map(np.asfortranarray, (mask, image, reference))
+    return partial(draw_preview, name, mask, affine, known, image, reference, None, notes)
 
 
 def main() -> None:

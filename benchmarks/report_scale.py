@@ -34,7 +34,7 @@ def result(number: int, references: bool, random: np.random.Generator) -> CaseRe
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=20_000)
-    parser.add_argument("--references", action="store_true", help="with metrics, as where experts' masks are")
+    parser.add_argument("--references", action="store_true", help="with metrics, as where references are")
     args = parser.parse_args()
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:

@@ -132,7 +132,7 @@ def test_table_of_bundles_is_up_to_date() -> None:
     assert all(f"](bundles/{bundle.name}/docs/README.md)" in README for bundle in BUNDLES)
 
 
-FOLDERS = {name: name for name in ("sample", "results", "masks", "others", "experts", "judged", "other")}
+FOLDERS = {name: name for name in ("sample", "results", "masks", "others", "references", "judged", "other")}
 FOLDERS |= {"/path/to/volumes": "sample", "/path/to/results": "results"}
 
 
@@ -165,7 +165,7 @@ def test_first_command_and_monais_own_way(tmp_path: Path) -> None:
 
 def test_masks_of_any_origin_are_judged_and_compared(tmp_path: Path) -> None:
     write_phantom(tmp_path / "sample", 2)
-    for name in ("masks", "others", "experts"):
+    for name in ("masks", "others", "references"):
         shutil.copytree(tmp_path / "sample" / "labelsTr", tmp_path / name)
     for command in commands_in("command: judge", tmp_path):
         assert main(command[1:]) == 0

@@ -64,12 +64,12 @@ def missed() -> None:
     """Three cases of an organ, and what each costs."""
     figure, axes = _canvas((8, 2.6), (0, 10.4), (-1.1, 2.6))
     rows = (("found", 0.35, True, True), ("missed", 0.0, False, True), ("false positive", 0.0, True, False))
-    for i, (name, shift, drawn, expert) in enumerate(rows):
+    for i, (name, shift, drawn, has_reference) in enumerate(rows):
         x = 1.7 + 3.5 * i
         axes.add_patch(plt.Rectangle((x - 1.5, 0.1), 3.0, 2.2, fill=False, color=GREY, linewidth=1))
         if drawn:
             axes.add_patch(plt.Circle((x + shift, 1.2), 0.7, color=CLASS, alpha=0.55, linewidth=0))
-        if expert:
+        if has_reference:
             axes.add_patch(plt.Circle((x, 1.2), 0.7, fill=False, color=REST, linewidth=2))
         if name != "found":
             axes.plot((x - 1.5, x + 1.5), (0.1, 2.3), ":", color=SUM, linewidth=1.5)

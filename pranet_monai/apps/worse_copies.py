@@ -103,8 +103,8 @@ def _copies(
     for degradation in order[:copies]:
         strength = float(rng.random())
         worse = degraded(case, degradation, strength, rng)
-        found, expert = (one.movedim(1, axis) if is_volume else one[:, 0] for one in (worse.image, worse.label))
-        yield degradation, strength, _like(image, found, axis, worse.zoom), expert.numpy()
+        voxels, reference = (one.movedim(1, axis) if is_volume else one[:, 0] for one in (worse.image, worse.label))
+        yield degradation, strength, _like(image, voxels, axis, worse.zoom), reference.numpy()
 
 
 def _like(image: MetaTensor, array: torch.Tensor, axis: int, zoom: float) -> MetaTensor:
@@ -121,10 +121,10 @@ def _rows(segmenter: Segmenter, result: Segmentation, label: np.ndarray) -> Iter
     if result.evidence is None:
         raise ValueError("the segmenter must gather evidence")
     organs = segmenter.label_map.organs
-    for frame, (mask, expert) in enumerate(zip(result.tensor.numpy(force=True), label, strict=True)):
+    for frame, (mask, reference) in enumerate(zip(result.tensor.numpy(force=True), label, strict=True)):
         measured = create_kind(segmenter.kind).measure(mask, None, result.affine, segmenter.label_map)
         sizes = {row["organ"]: organ_size(row, mask.size) for row in measured}
-        masks = {organ: (np.isin(mask, classes), np.isin(expert, classes)) for organ, classes in organs.items()}
+        masks = {organ: (np.isin(mask, classes), np.isin(reference, classes)) for organ, classes in organs.items()}
         voxels = {organ: int(found.sum()) for organ, (found, _) in masks.items()}
         measures = result.evidence.measures(frame, organs, voxels)
         for organ, (found, truth) in masks.items():

@@ -25,7 +25,7 @@ SERIES_NAMES: tuple[SeriesNames, ...] = ("study", "folder", "patient")
 REPORT_TABLE = Path("report", "cases.csv")
 """Every run leaves it: a folder that holds it holds masks, not images."""
 
-# labels, labelsTr, label, Labels_test (nnU-Net, the Decathlon, BTCV), masks, Ground Truth (polyps): the experts' folder
+# labels, labelsTr, label, Labels_test (nnU-Net, the Decathlon, BTCV), masks, Ground Truth (polyps): folders of labels
 _LABEL_FOLDER = re.compile(r"((labels?|masks?)([A-Z_\-].*)?|ground ?truth)", re.IGNORECASE)
 # x_gt (ACDC), x_seg, x-seg (BraTS), x_label, x.seg (3D Slicer), segmentation (KiTS)
 _LABEL_STEM = re.compile(r"(.*[_.\-])?(gt|seg|segmentation|labels?|mask)", re.IGNORECASE)

@@ -67,15 +67,15 @@ def case_metrics(
     if reference is None:
         return [{"organ": organ, **predicted.size(indices, voxel_ml)} for organ, indices in organs.items()]
 
-    expert = _Segmentation(reference, known, "reference")
+    truth = _Segmentation(reference, known, "reference")
     shape = predicted.labels.shape
-    if expert.labels.shape != shape:
-        raise BadCaseError(f"prediction and reference must lie on one grid, got {shape} and {expert.labels.shape}")
+    if truth.labels.shape != shape:
+        raise BadCaseError(f"prediction and reference must lie on one grid, got {shape} and {truth.labels.shape}")
     penalty = missed_distance(shape, sizes, missed)
     rows = []
     for organ, indices in organs.items():
-        box = _around(predicted.boxes(indices) + expert.boxes(indices))
-        masks = predicted.mask(indices, box), expert.mask(indices, box)
+        box = _around(predicted.boxes(indices) + truth.boxes(indices))
+        masks = predicted.mask(indices, box), truth.mask(indices, box)
         surfaces = SurfaceDistances(*masks, sizes, penalty)
         scores = dice(*masks), iou(*masks), surfaces.hd95(definition), surfaces.assd(), surfaces.nsd(tolerance_mm)
         row = {"organ": organ, **dict(zip(HIGHER_IS_BETTER, scores)), **predicted.size(indices, voxel_ml)}

@@ -60,9 +60,9 @@ def paper_case_metrics(
     Returns:
         One row per organ: ``organ`` and the numbers of :func:`paper_volume_metrics`.
     """
-    predicted, expert = np.asarray(prediction), np.asarray(reference)
+    predicted, truth = np.asarray(prediction), np.asarray(reference)
     return [
-        {"organ": organ, **paper_volume_metrics(np.isin(predicted, indices), np.isin(expert, indices))}
+        {"organ": organ, **paper_volume_metrics(np.isin(predicted, indices), np.isin(truth, indices))}
         for organ, indices in organs.items()
     ]
 

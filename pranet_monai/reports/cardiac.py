@@ -40,7 +40,7 @@ def cardiac_rows(cases: Iterable[Row], metrics: Iterable[Row], dataset_dir: Path
 
     Args:
         cases: rows of ``cases.csv``, measured in ``ORGANS``.
-        metrics: rows of ``metrics.csv``; they give the expert's indices, as ``reference_…``.
+        metrics: rows of ``metrics.csv``; they give the references' indices, as ``reference_…``.
         dataset_dir: folder that the names of the cases are relative to, where ACDC's ``Info.cfg`` files may lie.
 
     Returns:
@@ -52,16 +52,16 @@ def cardiac_rows(cases: Iterable[Row], metrics: Iterable[Row], dataset_dir: Path
         if None not in measured.values():
             volumes[row["case"]] = {part: float(value or 0) for part, value in measured.items()}
     parts = {organ: part for part, organ in ORGANS.items()}
-    expert: dict[str, dict[str, float]] = defaultdict(dict)
+    references: dict[str, dict[str, float]] = defaultdict(dict)
     for row in metrics:
         if row["organ"] in parts:
-            expert[row["case"]][parts[row["organ"]]] = row["reference_volume_ml"]
+            references[row["case"]][parts[row["organ"]]] = row["reference_volume_ml"]
     rows = []
     for patient, (ed, es, source) in find_phases(volumes, dataset_dir).items():
         row = {"patient": patient, "ed_case": ed, "es_case": es, "phases": source}
         row |= cardiac_indices_of_volumes(volumes[ed], volumes[es])
-        if ed in expert and es in expert:
-            reference = cardiac_indices_of_volumes(expert[ed], expert[es])
+        if ed in references and es in references:
+            reference = cardiac_indices_of_volumes(references[ed], references[es])
             row |= {f"reference_{name}": value for name, value in reference.items()}
         rows.append(row)
     return rows
@@ -99,13 +99,13 @@ def find_phases(volumes: Mapping[str, Mapping[str, float]], dataset_dir: Path | 
 
 
 def agreement(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Bias and 95 % limits of agreement with the expert (Bland and Altman 1986), where at least two patients have both.
+    """Bias and 95 % limits of agreement with the references (Bland and Altman 1986), of two patients at least.
 
     Args:
         rows: of :func:`cardiac_rows`.
 
     Returns:
-        Index → ``n``, ``bias`` (prediction minus expert), ``low`` and ``high`` (bias ± 1.96 sd).
+        Index → ``n``, ``bias`` (prediction minus reference), ``low`` and ``high`` (bias ± 1.96 sd).
     """
     result = {}
     for name in INDICES:

@@ -47,12 +47,12 @@ def cardiac_section(rows: Sequence[Row]) -> Section | None:
     limits = agreement(rows)
     note = "Volumes by counting voxels; mass of the wall at end-diastole at 1.05 g/ml."
     note += " Red: no cavity was found at end-systole."
-    note += " Small: from the expert's masks." if limits else ""
+    note += " Small: from the references." if limits else ""
     note += f" The first {EMBEDDED} of {len(rows)} patients; cardiac.csv has all." if len(rows) > EMBEDDED else ""
     headings = ["Patient", *(index.heading for index in INDICES)]
     parts = [element("p", note, class_="quiet"), table(headings, body)]
     if limits:
-        parts += [element("h3", "Agreement with the expert"), _agreement_table(limits)]
+        parts += [element("h3", "Agreement with the references"), _agreement_table(limits)]
     return Section("cardiac", "Cardiac indices", join(*parts))
 
 
@@ -64,12 +64,12 @@ def write_patient_pages(folder: Path, rows: Sequence[Row]) -> None:
         rows: of ``cardiac.csv``.
     """
     for row in rows[:EMBEDDED]:
-        has_expert = row.get("reference_lv_edv_ml") is not None
+        has_reference = row.get("reference_lv_edv_ml") is not None
         body = join(
             element("h1", f"Cardiac indices: {row['patient']}"),
             element("p", f"End-diastole: {row['ed_case']}; end-systole: {row['es_case']} (by {row['phases']}).",
                     class_="quiet"),
-            _patient_table(row, has_expert),
+            _patient_table(row, has_reference),
             *(
                 join(element("h2", title), _picture(folder, row[key]))
                 for title, key in (("End-diastole", "ed_case"), ("End-systole", "es_case"))
@@ -83,15 +83,15 @@ def _picture(folder: Path, case: str) -> Markup:
     return element("img", src=source, alt=f"Slices of {case} with the organs outlined") if source else Markup()
 
 
-def _patient_table(row: Row, has_expert: bool) -> Markup:
-    headings = ["Index", "Prediction", *(["Expert", "Difference"] if has_expert else [])]
+def _patient_table(row: Row, has_reference: bool) -> Markup:
+    headings = ["Index", "Prediction", *(["Reference", "Difference"] if has_reference else [])]
     rows = []
     for index in INDICES:
-        ours, expert = row.get(index.key), row.get(f"reference_{index.key}")
-        cells = [index.text(ours)]
-        if has_expert:
-            difference = "–" if ours is None or expert is None else index.signed(ours - expert)
-            cells += [index.text(expert), difference]
+        predicted, reference = row.get(index.key), row.get(f"reference_{index.key}")
+        cells = [index.text(predicted)]
+        if has_reference:
+            difference = "–" if predicted is None or reference is None else index.signed(predicted - reference)
+            cells += [index.text(reference), difference]
         rows.append(element("tr", element("th", _long_name(index), scope="row"), *(element("td", c) for c in cells)))
     return element("div", table(headings, rows), class_="narrow")
 
@@ -103,8 +103,8 @@ def _long_name(index: Measure) -> str:
 
 
 def _cell(row: Row, index: Measure) -> Markup:
-    expert = row.get(f"reference_{index.key}")
-    small = element("small", index.text(expert)) if expert is not None else ""
+    reference = row.get(f"reference_{index.key}")
+    small = element("small", index.text(reference)) if reference is not None else ""
     no_cavity = index.key.endswith("_ef") and row[index.key.replace("_ef", "_esv_ml")] == 0
     return element("td", index.text(row.get(index.key)), small, class_="bad" if no_cavity else None)
 

@@ -68,14 +68,14 @@ def case_data(
     of_organ = {organ: [scores[row["case"]].get(organ, {}) for row in rows] for organ in organs}
     measures, size = measures_of(vocabulary, metrics, cases), vocabulary.size
     values = {measure.key: _values(measure, rows, of_organ, measure in vocabulary.metrics) for measure in measures}
-    expert = {
+    reference = {
         organ: _numbers(size, [row.get(f"reference_{size.key}") for row in found]) for organ, found in of_organ.items()
     }
     return {
         "cases": [row["case"] for row in rows],
         "status": [row["status"] for row in rows],
         "values": values,
-        "expert": {"heading": f"Expert ({size.unit})", "values": expert} if metrics else None,
+        "reference": {"heading": f"Reference, {size.unit}", "values": reference} if metrics else None,
         "flags": {"": _own_flags(rows)} | {organ: _flags(organ, rows, found) for organ, found in of_organ.items()},
         "texts": {index: texts for index, row in enumerate(rows) if (texts := _texts(row))},
         "organs": [{"key": organ, "title": plain_name(organ)} for organ in organs],

@@ -106,7 +106,7 @@ class CaseMeasurer:
             prediction: what the kind takes: class numbers (H, W, D), or probabilities (H, W).
             affine: voxel index to mm, shape (4, 4); ``None`` where nothing is known of the place.
             image: grey values (H, W, D) or colours (H, W, 3), for the picture.
-            reference: expert's class numbers; gives metrics.
+            reference: class numbers of the reference; gives metrics.
 
         Raises:
             BadCaseError: when reference and prediction don't fit together, or hold labels outside the map.

@@ -37,7 +37,7 @@ def definitions(definition: str, tolerance_mm: float, missed: str) -> dict[str, 
         "nsd": f"share of both surfaces that lies within {tolerance_mm:g} mm of the other, 0 to 1; higher is better",
         "volume_ml": "voxels of the organ times the volume of a voxel, the affine's determinant; an organ at the edge "
         "of the volume is flagged",
-        "missed": f"an organ that only the expert drew: Dice, IoU and NSD 0; {MISSED[missed]}",
+        "missed": f"an organ that only the reference holds: Dice, IoU and NSD 0; {MISSED[missed]}",
         "false_positive": f"an organ that only the prediction holds: Dice, IoU and NSD 0; {MISSED[missed]}",
         "both_empty": "an organ that neither holds is left out of the mean and counted",
         "ci95": "95 % percentile bootstrap interval of the mean over the cases",

@@ -77,8 +77,8 @@ class Vocabulary:
     """What a report measures, in the words of its tables.
 
     Attributes:
-        metrics: against the expert, in the order of the columns; the first one orders the cases.
-        size: of an organ, with or without an expert.
+        metrics: against the reference, in the order of the columns; the first one orders the cases.
+        size: of an organ, with or without a reference.
         plotted: keys of the metrics that are drawn and stand at the top.
     """
 

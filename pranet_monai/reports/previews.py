@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One picture per case that a person can judge: slices through the organs, prediction and expert on the image."""
+"""One picture per case that a person can judge: slices through the organs, prediction and reference on the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_SLICES = 12
 MARGIN = 0.35  # of the organs' extent, shown around them on each side
 MIN_MARGIN_MM = 15.0
 ORGAN_WIDTH = 1.3  # of outlines, in points
-EXPERT_COLOR, EXPERT_WIDTH = (1.0, 1.0, 1.0), 0.9
+REFERENCE_COLOR, REFERENCE_WIDTH = (1.0, 1.0, 1.0), 0.9
 AIR_HU = -500.0  # a volume that reaches below this is CT in Hounsfield units
 SOFT_TISSUE_HU = (40.0, 400.0)
 MAX_SAMPLES = 500_000  # voxels that the grey scale of an image without units is found from
@@ -42,7 +42,7 @@ def draw_preview(
     """Draw up to twelve slices, evenly spread over the organs, as a PNG.
 
     The picture is in radiological convention by the affine, whatever the array's axis order, and its pixels have the
-    proportions of the voxels. The prediction is filled and outlined in the organ's colour, the expert's outline is
+    proportions of the voxels. The prediction is filled and outlined in the organ's colour, the reference's outline is
     a white line.
 
     Args:
@@ -51,7 +51,7 @@ def draw_preview(
         affine: voxel index to mm (RAS), shape (4, 4); ``None`` for an RGB image stored as (column, row, 1).
         label_map: organs and their colours.
         image: grey (H, W, D) or colour (H, W, D, 3); black where ``None``.
-        reference: expert's label indices, shape (H, W, D).
+        reference: label indices, shape (H, W, D).
         window: centre and width of the grey scale; by default soft tissue for CT, else percentiles of what is shown.
         notes: organ → what the legend says beside its name (volume, Dice).
 
@@ -77,9 +77,9 @@ def draw_preview(
         panels.fill(position, None if pictures is None else pictures[position], areas[position], colors)
         for organ, color in zip(organs, colors, strict=True):
             panels.outline(position, lines[0][position].get(organ, []), (height, width), color, ORGAN_WIDTH)
-        for expert in lines[1:]:
-            every = [line for organ_lines in expert[position].values() for line in organ_lines]
-            panels.outline(position, every, (height, width), EXPERT_COLOR, EXPERT_WIDTH)
+        for reference_lines in lines[1:]:
+            every = [line for organ_lines in reference_lines[position].values() for line in organ_lines]
+            panels.outline(position, every, (height, width), REFERENCE_COLOR, REFERENCE_WIDTH)
         sides = (view.top, view.left) if position == 0 else ("", "")
         panels.label(position, f"{view.stored_index(index, count) + 1}/{count}", *sides)
     return panels.png(colors, image is not None and image.ndim == 4)
@@ -229,5 +229,5 @@ def _legend(label_map: LabelMap, organs: list[str], notes: Mapping[str, str], ha
         Entry(f"{organ.replace('_', ' ')} {notes.get(organ, '')}".strip(), organ_color(label_map, organ))
         for organ in organs
     ]
-    entries += [Entry("expert", EXPERT_COLOR, EXPERT_WIDTH)] if has_reference else []
+    entries += [Entry("reference", REFERENCE_COLOR, REFERENCE_WIDTH)] if has_reference else []
     return entries or [Entry("no organ found")]

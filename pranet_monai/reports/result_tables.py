@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's tables per organ: results against the expert, the papers' numbers, or sizes alone."""
+"""The page's tables per organ: results against the references, the papers' numbers, or sizes alone."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _paper_cells(means: Mapping[str, float | None]) -> list[Markup]:
 
 
 def sizes_section(cases: Sequence[Row], colors: Mapping[str, str], size: Measure) -> Section | None:
-    """Sizes per organ, for a run without expert masks.
+    """Sizes per organ, for a run without references.
 
     Args:
         cases: rows of ``cases.csv``.

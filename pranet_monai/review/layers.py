@@ -117,7 +117,7 @@ class CaseLayers:
         return form_of(self.item).read_image(self.item, self._frame)
 
     def _classes_in(self, label: str | Path, volume: MetaTensor) -> tuple[np.ndarray, np.ndarray]:
-        """The classes that an expert's file or a segmentation holds, on the grid of a volume."""
+        """The classes that a reference or a segmentation holds, on the grid of a volume."""
         label_map = get_label_map(self.item.get("label_map", self.label_map))
         classes = form_of(self.item).read_reference({**self.item, "label": str(label)}, volume, label_map)
         frames = np.asarray(volume.meta.get(FRAMES, [0])).astype(int).tolist()

@@ -185,7 +185,7 @@ def test_equal_names_in_sub_folders_are_never_mixed_up(tmp_path: Path) -> None:
     folders = [(Path(one["label"]).parent.name, Path(other["label"]).parent.name) for one, other in pairs.values()]
     assert folders == [("x", "x"), ("y", "y")]
     for site in ("x", "y"):
-        (tmp_path / "l" / site).rename(tmp_path / "l" / f"expert_{site}")
+        (tmp_path / "l" / site).rename(tmp_path / "l" / f"reference_{site}")
     with pytest.raises(UsageError, match="found no mask"):
         find_mask_pairs(tmp_path / "p", tmp_path / "l")
 

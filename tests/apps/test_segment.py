@@ -51,7 +51,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Called:
         (["--save-probabilities"], {"save_probabilities": True}),
         (["--tta"], {"inferer#tta": [[0], [1], [0, 1]]}),
         (["--labels", "none"], {"cases#labels": "none"}),
-        (["--labels", "experts"], {"cases#label_dir": "experts"}),
+        (["--labels", "references"], {"cases#label_dir": "references"}),
         (["--device", "cpu"], {"device": "cpu"}),
         (
             ["--set", "inferer#overlap=0.5", "--set", "cases#labels=none"],

@@ -88,12 +88,12 @@ def check_volumes(out: Path, frames: list[dict[str, str]]) -> None:
 
 
 def check_evaluation(study: Path, out: Path, folder: Path) -> None:
-    """The segmentations as the experts' own, beside the series: found, read, and equal to the masks."""
-    experts = folder / "experts"
-    shutil.copytree(study, experts)
+    """The segmentations as references, beside the series: found, read, and equal to the masks."""
+    references = folder / "references"
+    shutil.copytree(study, references)
     for path in out.rglob("*_seg.dcm"):
-        shutil.copy(path, experts / path.name)
-    label = ["--predictions", out, "--labels", experts, "--label-map", "acdc"]
+        shutil.copy(path, references / path.name)
+    label = ["--predictions", out, "--labels", references, "--label-map", "acdc"]
     assert run("evaluate", *label, "--output", folder / "judged", "--quiet", "--no-previews") == 0
     dice = [float(row["dice"]) for row in rows(folder / "judged", "metrics.csv") if row["dice"]]
     assert len(dice) >= 4 and set(dice) == {1.0}

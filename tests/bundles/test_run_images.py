@@ -79,10 +79,12 @@ def test_labels_give_the_polyp_metrics(bundle: Path, labelled_images: Path, tmp_
         rows = {row["case"]: row for row in csv.DictReader(file)}
     for name in "abcd":
         mask = np.asarray(Image.open(tmp_path / "out" / "images" / f"{name}_seg.png")) > 0
-        expert = np.asarray(Image.open(labelled_images / "masks" / f"{name}.png")) > 0
+        reference = np.asarray(Image.open(labelled_images / "masks" / f"{name}.png")) > 0
         row = rows[f"images/{name}"]
-        assert float(row["dice"]) == pytest.approx(2 * (mask & expert).sum() / (mask.sum() + expert.sum()), abs=1e-6)
-        assert int(row["reference_pixels"]) == expert.sum()
+        assert float(row["dice"]) == pytest.approx(
+            2 * (mask & reference).sum() / (mask.sum() + reference.sum()), abs=1e-6
+        )
+        assert int(row["reference_pixels"]) == reference.sum()
         assert 0 <= float(row["s_measure"]) <= 1
     page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
     assert "Weighted F" in page

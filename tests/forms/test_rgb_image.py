@@ -132,9 +132,9 @@ def test_mask_is_written_whole_at_one_half(tmp_path: Path) -> None:
 
 def test_foreign_mask_beside_the_image_is_spared(tmp_path: Path) -> None:
     (tmp_path / "ward").mkdir()
-    source, expert = tmp_path / "ward" / "x.png", tmp_path / "ward" / "x_seg.png"
+    source, reference = tmp_path / "ward" / "x.png", tmp_path / "ward" / "x_seg.png"
     Image.fromarray(COLOURS).save(source)
-    Image.fromarray(MASK).save(expert)
+    Image.fromarray(MASK).save(reference)
     with pytest.raises(BadCaseError, match="didn't write"):
         _saved(tmp_path, source, np.zeros((4, 5), np.float32))
-    np.testing.assert_array_equal(np.asarray(Image.open(expert)), MASK)
+    np.testing.assert_array_equal(np.asarray(Image.open(reference)), MASK)

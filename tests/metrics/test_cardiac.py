@@ -42,7 +42,7 @@ def test_wrong_input() -> None:
         cardiac_indices(heart(1, 1, 1), heart(1, 1, 1)[0], (1, 1, 1))
 
 
-def test_expert_masks_give_the_published_numbers(test_data) -> None:
+def test_references_give_the_published_numbers(test_data) -> None:
     patients = pd.read_csv(test_data / "acdc" / "patients.csv").set_index("patient")
     for patient, published in patients.iterrows():
         frames = [nib.load(next(test_data.glob(f"acdc/labels*/{patient}_{frame}.nii.gz"))) for frame in ("ED", "ES")]

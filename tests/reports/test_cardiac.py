@@ -98,7 +98,7 @@ def test_agreement_by_hand() -> None:
     assert set(agreement(rows)) == {"lv_ef"}
 
 
-def test_expert_masks_give_the_published_indices(test_data: Path, tmp_path: Path) -> None:
+def test_references_give_the_published_indices(test_data: Path, tmp_path: Path) -> None:
     report = RunReport(tmp_path, "acdc", previews=False)
     for path in sorted((test_data / "acdc" / "labelsVal").glob("*.nii.gz")):
         volume = nib.load(path)

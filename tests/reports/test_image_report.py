@@ -15,8 +15,8 @@ from pranet_monai.storage.tables import read_csv
 
 from tests.reports.rows import add_case, add_failure
 
-EXPERT = np.zeros((60, 100), np.uint8)
-EXPERT[5:25, 60:90] = 1
+REFERENCE = np.zeros((60, 100), np.uint8)
+REFERENCE[5:25, 60:90] = 1
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def report(tmp_path: Path) -> RunReport:
 
 
 def test_rows_hold_pixels_and_the_polyp_metrics(report: RunReport, tmp_path: Path) -> None:
-    probability = np.where(EXPERT, 0.5, 0.4)  # at the threshold: inside
-    add_case(report, "ward/a", probability, reference=EXPERT, seconds=0.5)
+    probability = np.where(REFERENCE, 0.5, 0.4)  # at the threshold: inside
+    add_case(report, "ward/a", probability, reference=REFERENCE, seconds=0.5)
     add_case(report, "edge", np.eye(4), reference=None)
     add_case(report, "nothing", np.zeros((4, 4)), reference=np.zeros((4, 4), np.uint8))
     add_failure(report, "bad", "broken")
@@ -36,7 +36,7 @@ def test_rows_hold_pixels_and_the_polyp_metrics(report: RunReport, tmp_path: Pat
     assert cases["edge"]["pixels_polyp"] == 4 and cases["edge"]["touches_border_polyp"]
     (row,) = [row for row in read_csv(tmp_path / "report" / "metrics.csv") if row["case"] == "ward/a"]
     assert row["dice"] == row["iou"] == row["specificity"] == 1
-    assert row["mae"] == pytest.approx(np.abs(probability - EXPERT).mean())
+    assert row["mae"] == pytest.approx(np.abs(probability - REFERENCE).mean())
     assert row["reference_pixels"] == 600
     summary = json.loads((tmp_path / "report" / "summary.json").read_text())
     assert summary["organs"]["polyp"]["n"] == summary["with_polyp"]["n"] == 1
@@ -49,13 +49,13 @@ def test_rows_hold_pixels_and_the_polyp_metrics(report: RunReport, tmp_path: Pat
 
 def test_label_of_another_size_is_refused(report: RunReport) -> None:
     with pytest.raises(BadCaseError, match=r"\(60, 100\) pixels, its label \(100, 60\)"):
-        add_case(report, "a", np.zeros((60, 100)), reference=EXPERT.T)
+        add_case(report, "a", np.zeros((60, 100)), reference=REFERENCE.T)
 
 
 def test_preview_shows_the_image_as_it_lies(report: RunReport) -> None:
     image = np.zeros((60, 100, 3), np.uint8)
-    image[EXPERT == 1] = (250, 40, 40)
-    add_case(report, "a", EXPERT * 0.0, image=image, reference=EXPERT)
+    image[REFERENCE == 1] = (250, 40, 40)
+    add_case(report, "a", REFERENCE * 0.0, image=image, reference=REFERENCE)
     picture = np.asarray(Image.open(report.paths.preview("a")).convert("RGB")).astype(int)
     red = (picture[..., 0] > 150) & (picture[..., 1] < 100)
     rows, columns = np.nonzero(red)

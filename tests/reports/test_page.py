@@ -123,7 +123,7 @@ def test_data_hold_every_measure(evaluated: Page) -> None:
     _, good, middle, worst = range(4)
     values = {key: columns["left_ventricle"] for key, columns in evaluated.data["values"].items()}
     assert (values["dice"][good], values["volume_ml"][good]) == (1, 0.64)
-    assert evaluated.data["expert"]["values"]["left_ventricle"][good] == 0.64
+    assert evaluated.data["reference"]["values"]["left_ventricle"][good] == 0.64
     assert values["dice"][worst] == 0
     assert evaluated.data["flags"]["left_ventricle"]["missed"] == [middle, worst]
     assert values["hd95_mm"][middle] == pytest.approx(np.sqrt(48**2 + 16**2 + 20**2), abs=1e-3)
@@ -191,7 +191,7 @@ def test_page_without_references_shows_volumes(tmp_path: Path) -> None:
     assert "Volumes per organ" in page.text
     assert not [option for option in page.all("option") if option["value"] in ("dice", "missed")]
     assert page.data["values"]["volume_ml"]["left_ventricle"] == [0.64]
-    assert page.data["expert"] is None
+    assert page.data["reference"] is None
 
 
 def test_paper_numbers_have_a_table_of_their_own(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_outline_lies_on_the_border_of_its_organ() -> None:
 def test_long_titles_and_legends_stay_on_the_sheet() -> None:
     mask = np.zeros((40, 40, 1), np.uint8)
     mask[5:15, 5:15], mask[20:30, 5:15], mask[5:15, 20:30] = 1, 2, 3
-    notes = dict.fromkeys(ACDC.organs, "98 ml (expert 101) · Dice 0.93, " * 2)
+    notes = dict.fromkeys(ACDC.organs, "98 ml (reference 101) · Dice 0.93, " * 2)
     png = draw_preview("ward/" * 60, mask, np.eye(4), ACDC, reference=mask, notes=notes)
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
     assert pixels.shape[1] == 900 and pixels[:32, 894:].max() == 0

@@ -50,7 +50,7 @@ def test_texts_inside_of_other_values(machine: None) -> None:
 def test_a_report_names_no_folder_of_the_machine(
     machine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, labels = tmp_path / "images", tmp_path / "experts"
+    data, labels = tmp_path / "images", tmp_path / "references"
     argv: list[Any] = [
         "/home/alice/venv/bin/python",
         "-m",

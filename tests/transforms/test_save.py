@@ -184,7 +184,7 @@ def test_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_experts_labels_beside_the_images_are_spared(tmp_path: Path) -> None:
+def test_references_beside_the_images_are_kept(tmp_path: Path) -> None:
     write_image(tmp_path / "x.nii")
     write_image(tmp_path / "x_seg.nii.gz")
     before = (tmp_path / "x_seg.nii.gz").read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Experts' masks of a series: segmentation objects, files of volumes, and the label images of CHAOS."""
+"""References of a series: segmentation objects, files of volumes, and the label images of CHAOS."""
 
 from __future__ import annotations
 

@@ -181,10 +181,10 @@
 
   function organTable(index) {
     const size = data.measures.at(-1);
-    const headings = ["Organ", ...data.measures.map((one) => one.heading), ...(data.expert ? [data.expert.heading] : []), "Note"];
+    const headings = ["Organ", ...data.measures.map((one) => one.heading), ...(data.reference ? [data.reference.heading] : []), "Note"];
     const rows = data.organs.map(({ key, title }) => {
       const cells = data.measures.map((one) => format(column(one.key, key)[index], one));
-      if (data.expert) cells.push(format(data.expert.values[key][index], size));
+      if (data.reference) cells.push(format(data.reference.values[key][index], size));
       const notes = has(key, "touches_border", index) ? ["at the edge of the volume"] : [];
       for (const flag of ["missed", "false_positive", "both_empty"]) {
         if (has(key, flag, index)) notes.push(flag.replaceAll("_", " "));

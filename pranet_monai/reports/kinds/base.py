@@ -49,7 +49,7 @@ class Kind(ABC):
 
         Args:
             prediction: class numbers, or what else the kind takes, on the grid of the input file.
-            reference: the expert's class numbers, of the same shape.
+            reference: the class numbers of the reference, of the same shape.
             affine: voxel index to mm, (4, 4); None where nothing is known of the place.
             label_map: the organs.
 
@@ -81,6 +81,6 @@ class Kind(ABC):
         value = row[size.key]
         note = f"{value:.1f} {size.unit}" if value < 10 and size.decimals else f"{value:.0f} {size.unit}"
         if "dice" in row:
-            note += f" (expert {row[f'reference_{size.key}']:.0f})"
+            note += f" (reference {row[f'reference_{size.key}']:.0f})"
             note += f" · Dice {row['dice']:.2f}" if row["dice"] == row["dice"] else ""
         return note

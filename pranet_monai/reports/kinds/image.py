@@ -27,7 +27,7 @@ DEFINITIONS = {
     "s_measure": "structure measure (Fan et al., 2017) of the probabilities",
     "mean_e": "enhanced alignment measure (Fan et al., 2018), mean over 256 thresholds",
     "mae": "mean absolute difference between probability and mask; lower is better",
-    "missed": "a polyp that only the expert drew: Dice and IoU 0",
+    "missed": "a polyp that only the reference shows: Dice and IoU 0",
     "false_positive": "an image without polyp in which one is predicted: Dice and IoU 0; see without_polyp "
     "in summary.json",
     "both_empty": "an image in which neither shows a polyp is left out of the mean and counted",
@@ -82,8 +82,8 @@ class ImageKind(Kind):
         """See the base class: a volume of one slice."""
         mask = _as_volume((prediction >= 0.5).astype(np.uint8))
         picture = None if image is None else _as_volume(image)
-        expert = None if reference is None else _as_volume(reference)
-        return super().draw(name, mask, None, label_map, picture, expert, legend, window)
+        truth = None if reference is None else _as_volume(reference)
+        return super().draw(name, mask, None, label_map, picture, truth, legend, window)
 
 
 def _as_volume(array: np.ndarray) -> np.ndarray:

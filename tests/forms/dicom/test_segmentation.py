@@ -315,12 +315,12 @@ def test_a_segmentation_is_a_reference(tmp_path: Path) -> None:
     """Found by the series that it names, its segments known by their codes where their names are others."""
     write_series(tmp_path / "data/in", numbers((12, 9, 5)), grid())
     item, mask = segmented(tmp_path / "data/in", tmp_path / "out")
-    expert = pydicom.dcmread(tmp_path / "out" / f"{item['case']}_seg.dcm")
-    for segment in expert.SegmentSequence:
+    reference = pydicom.dcmread(tmp_path / "out" / f"{item['case']}_seg.dcm")
+    for segment in reference.SegmentSequence:
         segment.SegmentLabel = f"Segment {segment.SegmentNumber}"
-    expert.save_as(tmp_path / "data/expert.dcm")
+    reference.save_as(tmp_path / "data/reference.dcm")
     (found,) = find_cases(tmp_path / "data", labels="required")
-    assert found["label"] == str(tmp_path / "data/expert.dcm")
+    assert found["label"] == str(tmp_path / "data/reference.dcm")
     loaded = LoadCased(("image", "label"), "acdc")(found)
     np.testing.assert_array_equal(loaded["label"].numpy(), mask.numpy())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Experts' masks beside the volumes: a bad one costs the case its metrics, never its mask."""
+"""References beside the volumes: a bad one costs the case its metrics, never its mask."""
 
 from __future__ import annotations
 
