@@ -13,7 +13,7 @@ from pranet_monai.apps.segmenter import Segmenter
 from pranet_monai.apps.training import parts_of
 from pranet_monai.apps.worse_copies import examples_of_case, usual_sizes
 from pranet_monai.bundle_store import WEIGHTS, find_bundle
-from pranet_monai.data.cases import find_cases
+from pranet_monai.data.cases import cases_to_train
 from pranet_monai.data.splits import cases_of_split, load_split_parts, patient_of
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.quality.calibration import write_calibration
@@ -63,7 +63,7 @@ def calibrate(
     own = parts_of(found, {})
     split, parts = split or own.split, parts or _listed(own.val_part)
     segmenter = Segmenter(found.folder, device, overrides={"quality#gathers": True})
-    cases = find_cases(data, labels="required", kind=segmenter.kind, data_set=segmenter.data_set)  # type: ignore[arg-type]
+    cases = cases_to_train(data, segmenter.kind, segmenter.data_set)  # type: ignore[arg-type]
     chosen = cases_of_split(cases, split, parts)
     table = ExampleTable(examples, file_sha256(found.folder / WEIGHTS))
     sizes = usual_sizes(segmenter, [*chosen, *_trained_on(cases, split, _listed(own.train_part))])

@@ -81,11 +81,11 @@ def _dealt(training: Training, folds: int, overrides: Mapping[str, Any]) -> dict
     both = [part for given in (own.train_part, own.val_part) for part in ([given] if isinstance(given, str) else given)]
     if sorted(both) == sorted(wanted):
         return {part: load_split_parts(own.split)[part] for part in wanted}
-    cases = training.cases(own.split, both)
+    cases, names = training.cases(own.split, both), training.classes()
     classes_of: dict[str, set[int]] = defaultdict(set)
     listed: dict[str, set[str]] = defaultdict(set)
     for case, patient in zip(tqdm(cases, desc="dealing folds"), patients_of(cases), strict=True):
-        classes_of[patient] |= set(look_through(case).numbers)
+        classes_of[patient] |= set(look_through(case, names).numbers)
         listed[patient].add(case["case"])
     dealt = deal_into_folds(classes_of, folds)
     return {

@@ -114,7 +114,7 @@ def new_bundle(
     if target.exists():
         raise UsageError(f"{target}: found a bundle there already; fix: another name, or take that folder away")
     said = read_description(Path(data).expanduser())
-    found = survey(data, kind, quiet, channels=len(said.modalities))
+    found = survey(data, kind, quiet, len(said.modalities), said.names)
     patients = group_patients(found, patient)
     machine, remark = _machine()
     facts = {

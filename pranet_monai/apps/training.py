@@ -11,7 +11,8 @@ from typing import Any
 from monai.bundle import ConfigParser
 from pranet_monai.apps.workflow import as_path, is_one_of_several, run_workflow
 from pranet_monai.bundle_store import Bundle
-from pranet_monai.data.cases import find_cases
+from pranet_monai.data.cases import cases_to_train
+from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.splits import cases_of_split
 
 __all__ = ["Parts", "Training", "parts_of"]
@@ -60,14 +61,19 @@ class Training:
         return run_workflow(self.bundle, configs, "training", options, overrides, tracking)
 
     def cases(self, split: str, part: str | Sequence[str]) -> list[Mapping[str, Any]]:
-        """The cases of a part of a split, as ``find_cases`` lists them."""
+        """The cases of a part of a split, as ``cases_to_train`` lists them."""
         stated = ConfigParser.load_config_file(str(self.bundle.config("train")))["cases"]
-        items = find_cases(self.data, labels="required", kind=stated["kind"], data_set=stated["data_set"])
-        return cases_of_split(items, split, part)
+        return cases_of_split(cases_to_train(self.data, stated["kind"], stated["data_set"]), split, part)
+
+    def classes(self) -> dict[int, str]:
+        """Class number → name, without the background."""
+        config = ConfigParser(ConfigParser.load_config_file(str(self.bundle.config("train"))))
+        label_map: LabelMap = config.get_parsed_content("label_map")
+        return label_map.foreground
 
     def judge(self, weights: Path, split: str, part: str | Sequence[str], overrides: Mapping[str, Any]) -> int:
         """Segments the cases of a part and measures them, into ``validation`` of the output; returns the exit code."""
         options = {"dataset_dir": as_path(self.data), "output_dir": as_path(self.output / "validation"), **self.device}
         options |= {"checkpointloader#load_path": as_path(weights)}
-        options |= {"cases#only": [case["case"] for case in self.cases(split, part)]}
+        options |= {"cases#only": [case["case"] for case in self.cases(split, part)], "cases#series_names": "folder"}
         return run_workflow(self.bundle, ["inference", "evaluate"], "inference", options, overrides)

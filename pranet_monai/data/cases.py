@@ -18,7 +18,7 @@ from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
 from pranet_monai.forms.search import SERIES_NAMES, SeriesNames
 from pranet_monai.storage.paths import given_path
 
-__all__ = ["FoundDataSet", "LabelMode", "find_cases", "find_data_set"]
+__all__ = ["FoundDataSet", "LabelMode", "cases_to_train", "find_cases", "find_data_set"]
 
 MAX_NAME_BYTES = 235
 """Of a case's file or folder: file systems allow 255, of which ``.partial.…_seg.nii.gz`` takes its part."""
@@ -78,6 +78,16 @@ def find_cases(
         items = [item | get_data_set(data_set).reading_hints(item) for item in items]
     named = sorted(_with_safe_names(items), key=lambda item: item["case"])
     return named if only is None else [item for item in named if item["case"] in only]
+
+
+def cases_to_train(
+    folder: str | Path, kind: KindName, data_set: str | None = None, labels: LabelMode = "required"
+) -> list[dict[str, Any]]:
+    """The cases of a folder as a training names them, and so its split: DICOM series by their folders.
+
+    See :func:`find_cases`.
+    """
+    return find_cases(folder, labels, kind=kind, data_set=data_set, series_names="folder")
 
 
 def _with_safe_names(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -208,10 +218,7 @@ def _with_references(items: list[dict[str, Any]], search: Search, required: bool
         if reference is not None:
             item["label"] = str(reference)
         elif required:
-            item["error"] = (
-                f"{item['image']}: found no label for it; allowed: the same name in a labels* or masks* folder, or "
-                f"{Path(item['case']).name}_gt, _seg or _label beside it; fix: add the label, or give label_dir"
-            )
+            item["error"] = FORMS[item["form"]].no_reference(item, search)
     if search.label_dir is not None:
         return []
     used = {item.get("label") for item in items}

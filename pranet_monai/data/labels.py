@@ -16,7 +16,15 @@ from pranet_monai.errors import BadCaseError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["LABEL_MAPS", "LabelMap", "LabelNumbers", "get_label_map", "label_map_of_record", "stated_label_map"]
+__all__ = [
+    "LABEL_MAPS",
+    "LabelMap",
+    "LabelNumbers",
+    "class_name",
+    "get_label_map",
+    "label_map_of_record",
+    "stated_label_map",
+]
 
 Color = tuple[int, int, int]
 BLACK: Color = (0, 0, 0)
@@ -261,6 +269,11 @@ def stated_label_map(
     colors = {number: _color(number, label) for number, label in labels.items()}
     label_map = LabelMap(name, labels, colors, unions, {number: number_of[label] for number, label in raw.items()})
     return get_label_map(label_map, numbers)
+
+
+def class_name(text: str) -> str:
+    """A name as bundles have them: lower-case letters and digits, with _ between."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def _label_number(name: str, number: int | str) -> int:

@@ -16,7 +16,7 @@ from pranet_monai.forms.provenance import Algorithm, Provenance
 from pranet_monai.forms.search import Search
 from pranet_monai.storage.hashing import file_sha256
 
-__all__ = ["DicomPaths", "Form", "Frames", "Item", "KindName"]
+__all__ = ["CLASSES", "DicomPaths", "Form", "Frames", "Item", "KindName"]
 
 KindName = Literal["volume", "image"]
 """What a case is: a volume in mm with organs, or an RGB image in pixels. ``reports.kinds`` has an object for each."""
@@ -26,6 +26,10 @@ Item = Mapping[str, Any]
 
 Frames = str | int | Sequence[int]
 """Of a 4D file: "all", one index or several, counted from 0."""
+
+
+CLASSES = "classes"
+"""Key of an item: number → name of classes, where a reference that names them is to be read as numbers."""
 
 
 class DicomPaths(NamedTuple):
@@ -91,6 +95,13 @@ class Form(ABC):
     def find_reference(self, item: Item, search: Search) -> Path | None:
         """The reference of a case of :meth:`find_items`, where there is one."""
 
+    def no_reference(self, item: Item, search: Search) -> str:
+        """A sentence on a case of which :meth:`find_reference` finds none, where one is needed."""
+        return (
+            f"{item['image']}: found no label for it; allowed: the same name in a labels* or masks* folder, or "
+            f"{Path(item['case']).name}_gt, _seg or _label beside it; fix: add the label, or give label_dir"
+        )
+
     def find_references(self, search: Search) -> list[Path]:
         """Files that look like references, whether or not there is an image to each."""
         return []
@@ -112,9 +123,15 @@ class Form(ABC):
             BadCaseError: when it can't be read whole, or holds what no image may hold.
         """
 
+    def class_names(self, item: Item) -> list[str]:
+        """The names that the reference itself gives its classes; none where it numbers them, as most do."""
+        return []
+
     @abstractmethod
     def read_mask(self, item: Item) -> MetaTensor:
         """The mask under ``label`` as its file holds it, (frames, H, W, D) or (1, H, W), on its own grid.
+
+        Of one with :meth:`class_names` the item's :data:`CLASSES` say which number each gets.
 
         Raises:
             BadCaseError: as :meth:`read_image`.

@@ -14,6 +14,7 @@ from nibabel.affines import voxel_sizes
 from pranet_monai.data.labels import MAX_CLASSES
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms import form_of
+from pranet_monai.forms.base import CLASSES
 from pranet_monai.forms.rgb_image import read_rgb
 from pranet_monai.geometry import STACK_RATIO, THROUGH_PLANE, plane_axis
 
@@ -55,14 +56,18 @@ class CaseFacts(NamedTuple):
     organ_values: np.ndarray
 
 
-def look_through(item: Mapping[str, Any]) -> CaseFacts:
+def look_through(item: Mapping[str, Any], names: Mapping[int, str] | None = None) -> CaseFacts:
     """Reads one case.
+
+    Args:
+        item: as ``find_cases`` lists it, with ``label``.
+        names: number → class, for labels that name their classes.
 
     Raises:
         BadCaseError: an image or label that can't be read, doesn't fit the other, or is no label.
     """
     form = form_of(item)
-    image, mask = form.read_image(item), form.read_mask(item)
+    image, mask = form.read_image(item), form.read_mask({**item, CLASSES: names or {}})
     form.check_same_grid(mask, image)
     digest = hashlib.sha256(image.numpy(force=True).tobytes()).hexdigest()
     if form.kind == "image":

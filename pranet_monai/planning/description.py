@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Description", "class_name", "read_description", "unnamed"]
+from pranet_monai.data.labels import class_name
+
+__all__ = ["Description", "read_description", "unnamed"]
 
 FILE = "dataset.json"
 BACKGROUND = "background"
@@ -70,11 +71,6 @@ def read_description(folder: Path) -> Description:
         modalities=tuple(str(value) for value in values),
         remarks=tuple(f"{path}: {name} becomes background" for name in _ignored(content.get("labels") or {})),
     )
-
-
-def class_name(text: str) -> str:
-    """A name as bundles have them: lower-case letters and digits, with _ between."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def unnamed(numbers: Iterable[int]) -> dict[int, str]:

@@ -15,8 +15,10 @@ __all__ = ["patients_of"]
 
 # what follows the patient in a name: a frame of a cine, a time point, a visit, a series, a slice
 _OF_A_PATIENT = re.compile(
-    r"_(ED|ES|4d|frame\d+|(ses|session|visit|scan|time|tp|t|v|run|phase|series|slice|sl|z)[-_]?\d+)$", re.IGNORECASE
+    r"_(ED|ES|4d|frame\d+|(ses|session|visit|scan|time|tp|t|v|run|phase|series|volume|slice|sl|z)[-_]?\d+)$",
+    re.IGNORECASE,
 )
+_SERIES = re.compile(r"series(_\d+)?_[0-9a-f]{6}")  # what is told apart of several DICOM series in one folder
 _BIDS = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
 _CHANNEL = "_0000"  # nnU-Net's, of every image
 
@@ -38,7 +40,7 @@ def patients_of(cases: Sequence[Mapping[str, Any]], pattern: str | None = None) 
     if pattern is not None:
         found = [_by_pattern(case["case"], pattern) for case in cases]
     else:
-        names = [PurePosixPath(case["case"]) for case in cases]
+        names = [_without_series(PurePosixPath(case["case"])) for case in cases]
         if all(name.name.endswith(_CHANNEL) for name in names):
             names = [name.with_name(name.name.removesuffix(_CHANNEL) or name.name) for name in names]
         stems = Counter(name.name for name in names)
@@ -68,6 +70,10 @@ def _patient(case: PurePosixPath, stems: Counter[str]) -> str:
     while (shorter := _OF_A_PATIENT.sub("", name)) != name and shorter:
         name = shorter
     return name
+
+
+def _without_series(case: PurePosixPath) -> PurePosixPath:
+    return case.parent if case.parent.name and _SERIES.match(case.name) else case
 
 
 def _shortest(name: str, known: set[str]) -> str:

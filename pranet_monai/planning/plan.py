@@ -72,8 +72,10 @@ def class_facts(found: Survey, said: Description) -> dict[str, Entry]:
         why = f"the classes of {known.title}, by the names of the files and the numbers in the labels"
         return {"label_map": Entry(known.label_map, why), "data_set": Entry(known.name)}
     numbers = found.numbers
-    names = {number: said.names.get(number, name) for number, name in unnamed(numbers).items()}
-    why = "number in the label files: name" + ("" if said.names else "; no dataset.json names them, so do it here")
+    stated = said.names or found.names
+    names = {number: stated.get(number, name) for number, name in unnamed(numbers).items()}
+    why = "as the segmentations name them" if found.names else "number in the label files: name"
+    why += "" if stated else "; no dataset.json names them, so do it here"
     facts = {"classes": Entry(names, why)}
     regions = {region: [names[number] for number in parts if number in names] for region, parts in said.regions.items()}
     if any(regions.values()):

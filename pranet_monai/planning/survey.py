@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pranet_monai.data.cases import find_cases
+from pranet_monai.data.cases import cases_to_train
 from pranet_monai.data.datasets import DATA_SETS, DataSet
 from pranet_monai.data.labels import MAX_CLASSES, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError, reason_of, some_of
-from pranet_monai.forms import KINDS, KindName
+from pranet_monai.forms import KINDS, KindName, form_of
 from pranet_monai.planning.case_facts import CaseFacts, look_through
 from tqdm import tqdm
 
@@ -33,6 +33,7 @@ class Survey:
         data_set: the known data set that it is by its names and numbers, or None.
         cases: the labelled ones that can be read.
         unusable: the others, as ``find_cases`` lists them.
+        names: number → class as the labels themselves name it; empty where they number their classes.
         problems: what is wrong with those that have a label, a sentence each.
         remarks: what is odd, but may well be right.
     """
@@ -42,6 +43,7 @@ class Survey:
     data_set: DataSet | None
     cases: list[CaseFacts] = field(default_factory=list)
     unusable: list[Mapping[str, Any]] = field(default_factory=list)
+    names: Mapping[int, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -51,7 +53,13 @@ class Survey:
         return sorted({number for case in self.cases for number in case.numbers})
 
 
-def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False, channels: int = 1) -> Survey:
+def survey(
+    folder: str | Path,
+    kind: KindName | None = None,
+    quiet: bool = False,
+    channels: int = 1,
+    names: Mapping[int, str] | None = None,
+) -> Survey:
     """Reads every labelled case of a folder.
 
     Args:
@@ -59,6 +67,7 @@ def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False
         kind: "volume" or "image"; default: whatever is labelled there.
         quiet: show no progress bar.
         channels: modalities of a case, as far as that was said; only the first of them can be read.
+        names: number → class, as far as that was said; else labels that name their classes say so themselves.
 
     Raises:
         UsageError: there is nothing to learn from: no labelled case, none that can be read, no label with anything in
@@ -72,10 +81,13 @@ def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False
     found.problems += [item["error"] for item in found.unusable if "error" in item]
     if unlabelled := [item["case"] for item in found.unusable if "label" not in item]:
         found.remarks.append(f"left out, as they have no label: {some_of(unlabelled)}")
+    if not names:
+        found.names = _names_in_labels(paired)
     for item in tqdm(paired, desc="new-bundle: reading", unit="case", file=sys.stderr, disable=quiet):
         hints = found.data_set.reading_hints(item) if found.data_set else {}
         try:
-            found.cases.append(look_through(item | hints))
+            _check_is_named(item, found.names)
+            found.cases.append(look_through(item | hints, names or found.names))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a line of the answer
             names_file = isinstance(error, BadCaseError)
             found.problems.append(reason_of(error) if names_file else f"{item['case']}: {reason_of(error)}")
@@ -84,8 +96,8 @@ def survey(folder: str | Path, kind: KindName | None = None, quiet: bool = False
         found.remarks.append(f"dataset.json names {channels} modalities of each case: {ONE_CHANNEL}")
     _check(found)
     if found.data_set and not _numbers_fit(found.data_set, found.cases):
-        found.data_set = None
-        found.cases = [case._replace(item=_plain(case.item)) for case in found.cases]
+        hints_of, found.data_set = found.data_set.reading_hints, None
+        found.cases = [case._replace(item=_without(case.item, hints_of(case.item))) for case in found.cases]
     found.remarks += _remarks(found)
     return found
 
@@ -96,7 +108,7 @@ def _labelled(root: Path, kind: KindName | None) -> tuple[KindName, list[dict[st
     reasons = []
     for one in (kind,) if kind else KINDS:
         try:
-            found[one] = find_cases(root, labels="optional", kind=one)
+            found[one] = cases_to_train(root, one, labels="optional")
         except UsageError as error:
             reasons.append(str(error))
     counts = {one: sum("label" in item and "image" in item for item in items) for one, items in found.items()}
@@ -132,8 +144,23 @@ def _numbers_fit(data_set: DataSet, cases: Sequence[CaseFacts]) -> bool:
     return all(set(case.numbers) <= set(maps[case.item["case"]].raw_values) for case in cases)
 
 
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: item[key] for key in ("case", "form", "image", "label")}
+def _without(item: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key not in hints}
+
+
+def _names_in_labels(items: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """The classes that labels name, numbered as they come."""
+    names = dict.fromkeys(name for item in items for name in form_of(item).class_names(item))
+    return dict(enumerate(names, start=1))
+
+
+def _check_is_named(item: Mapping[str, Any], names: Mapping[int, str]) -> None:
+    if names and not form_of(item).class_names(item):
+        raise BadCaseError(
+            f"{item['label']}: found a label that numbers its classes, beside others that name them "
+            f"({some_of(names.values(), 3)}); allowed: both, if a dataset.json says which number is which class; fix: "
+            'write one, such as {"labels": {"liver": 1, "spleen": 2}}'
+        )
 
 
 def _check(found: Survey) -> None:

@@ -24,6 +24,9 @@ def of(*cases: str, pattern: str | None = None) -> list[str]:
         (["x_t0", "x_t1_ED", "y_t0"], [0, 0, 1]),
         (["a", "a_2", "b"], [0, 0, 1]),  # a split couldn't tell a_2 from a case of a
         (["MR/1/T2SPIR", "MR/2/T2SPIR"], [0, 1]),
+        (["p1/series_003_0a1b2c", "p1/series_004_1a1b2c", "p2/series_003_2a1b2c_volume1"], [0, 0, 1]),
+        (["p1/ct/series_003_0a1b2c", "p1/ct/series_004_1a1b2c", "p2/ct/series_003_2a1b2c"], [0, 0, 1]),
+        (["p1/ct/series_003_0a1b2c", "p2/ct", "p3_volume1", "p3_volume2"], [0, 1, 2, 2]),
     ],
 )  # fmt: skip
 def test_names_that_people_give(cases: list[str], expected: list[int]) -> None:

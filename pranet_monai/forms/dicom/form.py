@@ -15,7 +15,7 @@ import torch
 from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
-from pranet_monai.forms.base import DicomPaths, Frames, Item
+from pranet_monai.forms.base import CLASSES, DicomPaths, Frames, Item
 from pranet_monai.forms.dicom.header import read_headers
 from pranet_monai.forms.dicom.pixels import read_voxels, stored_pixels
 from pranet_monai.forms.dicom.places import dicom_files, folder_of, is_dicom_place, open_file, relative_name
@@ -24,8 +24,11 @@ from pranet_monai.forms.dicom.references import (
     file_numbering,
     find_reference,
     is_segmentation,
+    no_reference,
+    numbered_segments,
     read_mask_file,
     segment_classes,
+    segment_names,
 )
 from pranet_monai.forms.dicom.report import add_expected_dice, make_report, volumes_of
 from pranet_monai.forms.dicom.segmentation import make_segmentation, save_object, source_datasets, written_provenance
@@ -33,7 +36,7 @@ from pranet_monai.forms.dicom.series import Series, series_of
 from pranet_monai.forms.dicom.stack import Stack, build_stack
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.provenance import Algorithm, Provenance
-from pranet_monai.forms.remarks import REMARKS, with_remarks
+from pranet_monai.forms.remarks import REMARKS, add_remarks, with_remarks
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm, check_on_file_grid
 from pranet_monai.forms.volume_reader import chosen_frames
@@ -119,6 +122,10 @@ class DicomSeries(VolumeForm):
         """See the base class."""
         return find_reference(item, _series(item), search)
 
+    def no_reference(self, item: Item, search: Search) -> str:
+        """See the base class."""
+        return no_reference(item, {uid for one in _found(search) for uid in one.uids}, search)
+
     def find_masks(self, search: Search) -> list[dict[str, Any]]:
         """See the base class: label images and segmentations lie where their series says."""
         pairs = [(item, self.find_reference(item, search)) for item in self.find_items(search) if "error" not in item]
@@ -148,20 +155,28 @@ class DicomSeries(VolumeForm):
         meta |= {FRAMES: np.asarray(chosen)} if len(stack.frames) > 1 else {}
         return volume_tensor(image, voxels, stack.affine, meta)
 
+    def class_names(self, item: Item) -> list[str]:
+        """See the base class: those of a segmentation's segments."""
+        return segment_names(str(item["label"])) if is_segmentation(str(item["label"])) else []
+
     def read_mask(self, item: Item) -> MetaTensor:
         """See the base class."""
-        if is_segmentation(str(item["label"])):
+        if not is_segmentation(str(item["label"])):
+            return read_mask_file(item, stack_of(item))
+        if not item.get(CLASSES):
             raise BadCaseError(
                 f"{item['label']}: found a segmentation object where numbers alone are of use; allowed: .nii.gz and "
                 "the like; fix: give the mask that lies beside it"
             )
-        return read_mask_file(item, stack_of(item))
+        return numbered_segments(str(item["label"]), stack_of(item), item[CLASSES])
 
     def read_reference(self, item: Item, image: MetaTensor, label_map: LabelMap) -> np.ndarray:
         """See the base class."""
         if not is_segmentation(str(item["label"])):
             return super().read_reference(item, image, label_map)
-        classes = segment_classes(str(item["label"]), stack_of(item), label_map)
+        remarks: list[str] = []
+        classes = segment_classes(str(item["label"]), stack_of(item), label_map, remarks)
+        add_remarks(image, remarks)
         return classes[np.asarray(image.meta[FRAMES]).astype(int)] if FRAMES in image.meta else classes
 
     def numbering(self, item: Item, label_map: LabelMap) -> LabelMap:

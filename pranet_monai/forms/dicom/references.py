@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from pranet_monai.data.labels import LabelMap
+from pranet_monai.data.labels import LabelMap, class_name, stated_label_map
+from pranet_monai.data.organs import ORGANS
 from pranet_monai.errors import BadCaseError, some_of
 from pranet_monai.forms.base import Item
-from pranet_monai.forms.dicom.header import Plane, read_headers
+from pranet_monai.forms.dicom.header import Header, Plane, read_headers
 from pranet_monai.forms.dicom.pixels import read_dataset
 from pranet_monai.forms.dicom.places import dicom_files
 from pranet_monai.forms.dicom.series import IMAGES, Series
@@ -32,12 +34,17 @@ __all__ = [
     "file_numbering",
     "find_reference",
     "is_segmentation",
+    "no_reference",
+    "numbered_segments",
     "read_mask_file",
     "segment_classes",
+    "segment_names",
 ]
 
 LABELS = "Ground"
 """CHAOS's name for the folder of the label images."""
+
+_NUMBERED = re.compile(r"(segment|label|roi)?_?\d*")  # what editors call a segment that nobody has named
 
 
 def find_reference(item: Item, series: Series, search: Search) -> Path | None:
@@ -58,15 +65,33 @@ def is_segmentation(label: str) -> bool:
 
 def _segmentations(series: Series, search: Search) -> Iterator[Path]:
     """The segmentation objects that name the series, but for those of this run."""
+    for header in _segmentations_in(search):
+        if set(header.segments) & series.uids:
+            yield Path(header.place)
+
+
+def _segmentations_in(search: Search) -> Iterator[Header]:
     files = search.files if search.label_dir is None else Search(search.label_dir).files
     for header in read_headers(dicom_files(files)):
-        path = Path(header.place)
-        if (
-            set(header.segments) & series.uids
-            and header.other == "segmentation"
-            and path.resolve() not in search.own_masks
-        ):
-            yield path
+        if header.other == "segmentation" and Path(header.place).resolve() not in search.own_masks:
+            yield header
+
+
+def no_reference(item: Item, found: Collection[str], search: Search) -> str:
+    """A sentence on a series that has no reference.
+
+    Args:
+        item: the series.
+        found: UIDs of all series of the folder.
+        search: where it was looked for.
+    """
+    name = Path(item["image"]).name
+    strange = [one.place for one in _segmentations_in(search) if not set(one.segments) & set(found)]
+    other = f"; {some_of(strange, 2)} is of a series that isn't here" if strange else ""
+    return (
+        f"{item['image']}: found no reference of this series{other}; allowed: a DICOM segmentation that names it, "
+        f"{name}_gt.nii.gz beside it, or {name}.nii.gz in a labels* or masks* folder; fix: add one, or give label_dir"
+    )
 
 
 def read_mask_file(item: Item, stack: Stack) -> MetaTensor:
@@ -126,13 +151,51 @@ def _label_images(folder: str, image_folder: str, slices: Sequence[Plane]) -> li
 # --- segmentation objects
 
 
-def segment_classes(label: str, stack: Stack, label_map: LabelMap) -> np.ndarray:
+def segment_names(label: str) -> list[str]:
+    """What a segmentation object calls its segments; nothing where it can't be read, as reading it says."""
+    try:
+        return [segment_name(one) for one in read_dataset(label, pixels=False).SegmentSequence]
+    except Exception:  # noqa: BLE001 - whatever is wrong with it is told by whoever reads its pixels
+        return []
+
+
+def segment_name(segment: Any) -> str:
+    """What a bundle may call a segment: as it is labelled, or by its code where the label is but a number."""
+    label = class_name(str(segment.get("SegmentLabel", "")))
+    if label and not _NUMBERED.fullmatch(label):
+        return label
+    code = _code_and_side(segment)
+    organs = [name for name, organ in ORGANS.items() if (organ.code.value, organ.code.modifier[0]) == code]
+    return organs[0] if len(organs) == 1 else label or f"segment_{segment.SegmentNumber}"
+
+
+def numbered_segments(label: str, stack: Stack, names: Mapping[int, str]) -> MetaTensor:
+    """The segments of an object as numbers, (frames, H, W, D).
+
+    Args:
+        label: see :func:`segment_classes`.
+        stack: of the series.
+        names: number → class.
+
+    Raises:
+        BadCaseError: see :func:`segment_classes`.
+    """
+    label_map = stated_label_map("the segments", {str(number): name for number, name in names.items()})
+    numbers = np.zeros(label_map.out_channels, dtype=np.float32)
+    for number, found in label_map.raw_values.items():
+        numbers[found] = number
+    voxels = torch.from_numpy(numbers[segment_classes(label, stack, label_map, [])])
+    return volume_tensor(label, voxels, stack.affine, {ORIGINAL_SHAPE: np.asarray(stack.shape)})
+
+
+def segment_classes(label: str, stack: Stack, label_map: LabelMap, remarks: list[str]) -> np.ndarray:
     """The classes that segmentation objects hold of a series; where segments overlap the later one counts.
 
     Args:
         label: the object; of a cine the objects beside it that name the same series count as well.
         stack: of the series.
         label_map: its classes are known by their names or codes.
+        remarks: gets the segments that are none of its classes.
 
     Returns:
         Class numbers (frames, H, W, D), uint8.
@@ -144,7 +207,8 @@ def segment_classes(label: str, stack: Stack, label_map: LabelMap) -> np.ndarray
     classes = np.zeros((len(stack.frames), columns, rows, slices), dtype=np.uint8)
     for place in _of_same_series(label) if len(stack.frames) > 1 else [label]:
         with unreadable_is_a_bad_case(f"{place}: found a segmentation that can't be read", "fix: export it again"):
-            _fill(classes, place, read_dataset(place), stack, label_map)
+            dataset = read_dataset(place)
+            _fill(classes, place, dataset, stack, _classes_of_segments(place, dataset, label_map, remarks))
     return classes
 
 
@@ -154,14 +218,21 @@ def _of_same_series(label: str) -> list[str]:
     return [one.place for one in beside if one.other == "segmentation" and set(one.segments) & set(wanted.segments)]
 
 
-def _fill(classes: np.ndarray, place: str, dataset: Any, stack: Stack, label_map: LabelMap) -> None:
+def _classes_of_segments(place: str, dataset: Any, label_map: LabelMap, remarks: list[str]) -> dict[int, int]:
+    """Number of a segment → class, 0 where it is none."""
     numbers = {int(one.SegmentNumber): class_of_segment(one, label_map) for one in dataset.SegmentSequence}
+    strange = [segment_name(one) for one in dataset.SegmentSequence if not numbers[int(one.SegmentNumber)]]
     if not any(numbers.values()):
-        named = ", ".join(str(one.get("SegmentLabel", "")) for one in dataset.SegmentSequence)
         raise BadCaseError(
-            f"{place}: found the segments {named}; allowed: some of {', '.join(label_map.foreground.values())}; fix: "
-            "choose the label map that it was drawn with"
+            f"{place}: found the segments {some_of(strange)}; allowed: some of "
+            f"{', '.join(label_map.foreground.values())}; fix: choose the label map that it was drawn with"
         )
+    if strange:
+        remarks.append(f"reference: {some_of(strange)}: no class of {label_map.name}, counted as background")
+    return numbers
+
+
+def _fill(classes: np.ndarray, place: str, dataset: Any, stack: Stack, numbers: Mapping[int, int]) -> None:
     pixels = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
     if pixels.shape[1:] != stack.frames[0][0].shape:
         raise BadCaseError(
@@ -184,17 +255,22 @@ def _fill(classes: np.ndarray, place: str, dataset: Any, stack: Stack, label_map
 
 def class_of_segment(segment: Any, label_map: LabelMap) -> int:
     """The class of a segment by its name, or by its code and side; 0 where it is none of the map."""
-    label = str(segment.get("SegmentLabel", "")).strip().lower().replace(" ", "_")
     by_name = {name: number for number, name in label_map.foreground.items()}
-    if label in by_name:
-        return by_name[label]
-    types = segment.get("SegmentedPropertyTypeCodeSequence", None) or []
-    if not types:
-        return 0
-    side = (types[0].get("SegmentedPropertyTypeModifierCodeSequence", None) or [None])[0]
-    found = (str(types[0].get("CodeValue", "")), str(side.get("CodeValue", "")) if side is not None else "")
+    name = segment_name(segment)
+    if name in by_name:
+        return by_name[name]
+    found = _code_and_side(segment)
     fitting = [number for number, code in label_map.codes.items() if (code.value, code.modifier[0]) == found]
     return fitting[0] if len(fitting) == 1 else 0
+
+
+def _code_and_side(segment: Any) -> tuple[str, str]:
+    """What a segment is, in codes; empty where it doesn't say."""
+    types = segment.get("SegmentedPropertyTypeCodeSequence", None) or []
+    if not types:
+        return "", ""
+    side = (types[0].get("SegmentedPropertyTypeModifierCodeSequence", None) or [None])[0]
+    return str(types[0].get("CodeValue", "")), str(side.get("CodeValue", "")) if side is not None else ""
 
 
 def _segment_number(groups: Any) -> int:
