@@ -23,8 +23,8 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "benchmarks" / "quality"
 DOCS = ROOT / "docs"
 IN_SHORT = (
-    "| bundle | bad masks found | good ones marked | AUROC | error of the expected Dice | masks, of them bad |\n"
-    "|---|---|---|---|---|---|"
+    "| bundle | bad masks found | good masks marked | bad found, with copies | good marked, with copies "
+    "| AUROC, with copies | mean error, with copies |\n|---|---|---|---|---|---|---|"
 )
 HEAD = (
     "| measure | AUROC, as they are | AUROC, all | mean error, as they are | mean error, all | Spearman, all |\n"
@@ -49,11 +49,17 @@ def write_between(page: Path, mark: str, text: str) -> None:
 
 
 def line_of(path: Path) -> str:
-    """One bundle's cases with their worse copies, in a line; what is found and marked counts organ by organ."""
+    """One bundle in a line: cases as they are, then with their degraded copies; each organ counts as a mask."""
     weights = str(read_csv(path)[0]["weights"]).partition(":")[2]
-    found = calibrated(ExampleTable(path, weights).examples, {}, weights, False, {}).validation["all"]
-    shares = [text(found[name]) for name in ("found", "false_alarms", "auroc", "mae")]
-    return f"| `{path.stem}` | {' | '.join(shares)} | {found['n']}, {found['bad']} |"
+    validation = calibrated(ExampleTable(path, weights).examples, {}, weights, False, {}).validation
+    counts = [count for part in ("unchanged", "all") for count in _counts(validation[part])]
+    return f"| `{path.stem}` | {' | '.join([*counts, *(text(validation['all'][name]) for name in ('auroc', 'mae'))])} |"
+
+
+def _counts(found: Mapping[str, float]) -> Iterator[str]:
+    """How many of the bad masks are found, and how many of the good ones are marked."""
+    for name, total in (("found", found["bad"]), ("false_alarms", found["n"] - found["bad"])):
+        yield f"{found[name] * total:.0f} of {total}" if total else "none is bad"
 
 
 def table_of(path: Path) -> str:
@@ -66,7 +72,7 @@ def table_of(path: Path) -> str:
     counts = (
         f"**{path.stem}** (weights {weights}…): {made.made_of['patients']} patients, {made.made_of['cases']} cases, "
         f"{len(organs)} organs; as they are {found['unchanged']['n']} organs, {found['unchanged']['bad']} with Dice "
-        f"below 0.8; with worse copies {found['all']['n']}, {found['all']['bad']} of them bad. "
+        f"below 0.8; with degraded copies {found['all']['n']}, {found['all']['bad']} of them bad. "
     )
     alarms = " and ".join(_alarms(found[part], title) for part, title in (("unchanged", "as they are"), ("all", "all")))
     review = f"`review`, below {made.review_below:.3f}, marks {alarms}."

@@ -62,8 +62,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="pranet-monai",
-        description="Segment volumes and images with the project's bundles, judge masks, and make bundles.",
-        epilog="Each command explains itself: pranet-monai COMMAND --help",
+        description="Segment volumes and images with bundles, evaluate masks, train and share bundles.",
+        epilog="Help of a command: pranet-monai COMMAND --help",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two ways a run can go wrong through its input, told apart because they end differently."""
+"""The two kinds of errors that input can cause; they end a run differently."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class UsageError(ValueError):
 
 
 class NetworkError(UsageError):
-    """The network can't be run as asked. Found when the first case wants it, no other case could be better."""
+    """The network can't be run as asked; it would fail for every case."""
 
 
 class BadCaseError(ValueError):
     """One case can't be read or processed: its row in the report fails, the other cases go on, exit code 1.
 
     Attributes:
-        remarks: what was remarked on the case's files before.
+        remarks: remarks on the case's files before the error.
     """
 
     remarks: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ def unwrapped() -> Iterator[None]:
 def own_error(error: BaseException) -> UsageError | BadCaseError | None:
     """The error of the two kinds above that MONAI has wrapped, or None.
 
-    A component of a config that refuses the type or value of an argument is wrong use, too.
+    It is also wrong use if a component of a config refuses the type or value of an argument.
     """
     link: BaseException | None = error
     refused = None
@@ -72,7 +72,7 @@ def own_error(error: BaseException) -> UsageError | BadCaseError | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """What to tell the user: the cause beneath MONAI's wrapping, without its type where this project wrote it."""
+    """The message for the user: the cause beneath MONAI's wrapping, without the type of this project's own errors."""
     chain = _chain(error)
     own = [link for link in chain if isinstance(link, (BadCaseError, UsageError))]
     text = str(own[0]) if own else f"{type(chain[-1]).__name__}: {chain[-1]}"
@@ -80,7 +80,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def full_disk_in(error: BaseException) -> OSError | None:
-    """The error that says that nothing more can be written, beneath whatever wrapping; None for any other."""
+    """The error of a full disk, beneath any wrapping; None for any other error."""
     full = (errno.ENOSPC, errno.EDQUOT)
     return next((link for link in _chain(error) if isinstance(link, OSError) and link.errno in full), None)
 

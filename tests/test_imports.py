@@ -22,6 +22,7 @@ NETWORK_PARTS = {"networks.blocks", "networks.backbones", "networks.decoders", "
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "geometry": set(),
+    "quiet": set(),
     "storage": set(),
     "networks.table": set(),
     "networks.blocks": set(),
@@ -34,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "inferers": {"geometry", "transforms"},
     "data.organs": set(),
     "data.labels": {"data.organs"},
-    "forms": {"data.labels", "data.organs", "storage"},
+    "forms": {"data.labels", "data.organs", "quiet", "storage"},
     "transforms": {"data.labels", "forms", "geometry", "storage"},
     "data": {"data.labels", "data.organs", "forms", "storage", "transforms"},
     "metrics": {"data.labels"},

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -51,6 +52,24 @@ def test_every_link_and_picture_of_the_site_is_there(site: Path) -> None:
 def test_model_cards_are_pages(site: Path) -> None:
     for bundle in BUNDLES:
         assert (site / "bundles" / bundle.name / "docs" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "docs" / "api").glob("*.md")))
+def test_api_page_shows_what_is_public(site: Path, name: str) -> None:
+    """Every class and function that ``__all__`` of the page's modules names; constants need a docstring to be shown."""
+    shown = set(re.findall(r'<h3 id="([^"]+)"', (site / "api" / f"{name}.html").read_text(encoding="utf-8")))
+    for module in re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api" / f"{name}.md").read_text(encoding="utf-8"), re.M):
+        loaded = importlib.import_module(module)
+        public = {f"{module}.{each}" for each in loaded.__all__ if callable(getattr(loaded, each)) and each[0] != "_"}
+        assert public and public <= shown | {f"{module}.{each}" for each in loaded.__all__ if each.isupper()}
+
+
+@pytest.mark.parametrize("package", ["data", "engines", "transforms"])
+def test_api_reference_has_every_module(package: str) -> None:
+    """Packages that re-export nothing are shown module by module."""
+    page = (ROOT / "docs" / "api" / f"{package}.md").read_text(encoding="utf-8")
+    modules = [path.stem for path in (ROOT / "pranet_monai" / package).glob("*.py") if path.stem != "__init__"]
+    assert not [module for module in modules if f"::: pranet_monai.{package}.{module}\n" not in page]
 
 
 def test_formulas_are_drawn_by_the_browser(site: Path) -> None:

@@ -222,7 +222,7 @@ def _classes(own: Mapping[str, Any], source: Path) -> LabelMap:
     if (own.get("label_map") is None) == ("classes" not in own):
         raise UsageError(
             f"{source} must name its label_map, one of {', '.join(LABEL_MAPS)}, or state its own classes, as "
-            "{1: liver, 2: spleen}; one of both"
+            "{1: liver, 2: spleen}; one of the two"
         )
     if "classes" not in own:
         return get_label_map(own["label_map"])

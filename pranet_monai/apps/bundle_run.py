@@ -18,9 +18,9 @@ import torch
 from pranet_monai.apps.endings import (
     KEPT_CASES,
     KEPT_EPOCHS,
-    ends_in_one_line,
-    from_here_in_one_line,
+    errors_in_one_line,
     full_disk_exits,
+    install_excepthook,
     is_command,
 )
 from pranet_monai.apps.overrides import check_argv
@@ -79,8 +79,8 @@ def check_run(
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
-    from_here_in_one_line()
-    with ends_in_one_line(KEPT_CASES):
+    install_excepthook()
+    with errors_in_one_line(KEPT_CASES):
         check_argv(sys.argv[1:])
         part = None if shard is None else Shard.parse(shard)
         _check_options({"dataset_dir": dataset_dir, "output_dir": output_dir}, switches or {})
@@ -105,7 +105,7 @@ def check_parts(
     Raises:
         SystemExit: with code 2, after one line on stderr that says what to do.
     """
-    with ends_in_one_line(KEPT_CASES):
+    with errors_in_one_line(KEPT_CASES):
         check_workers(workers)
         output = getattr(getattr(inferer, "inferer", inferer), "output", None)  # of what a MultiViewInferer holds, too
         if output == "logits" and any(
@@ -178,8 +178,8 @@ def check_training(
     arguments = sys.argv[1:]
     if arguments[:1] != ["run"] and not is_command():
         return
-    from_here_in_one_line()
-    with ends_in_one_line(KEPT_EPOCHS):
+    install_excepthook()
+    with errors_in_one_line(KEPT_EPOCHS):
         check_argv(arguments)
         _check_options({"dataset_dir": dataset_dir, "output_dir": output_dir}, switches or {})
         check_device(device, "device")
@@ -200,7 +200,7 @@ def run_training(trainer: Trainer) -> None:
     Raises:
         SystemExit: with code 2 where it can't be resumed; with 130 or 143 where it is stopped from outside.
     """
-    with ends_in_one_line(KEPT_EPOCHS):
+    with errors_in_one_line(KEPT_EPOCHS):
         trainer.run()
 
 
@@ -211,7 +211,7 @@ def run_cases(evaluator: CaseEvaluator) -> None:
         SystemExit: with code 2 where the weights don't fit the network; with 1 where nothing more can be written; with
             130 or 143 where it is stopped from outside.
     """
-    with ends_in_one_line(KEPT_CASES), full_disk_exits():
+    with errors_in_one_line(KEPT_CASES), full_disk_exits():
         evaluator.run()
 
 
@@ -267,7 +267,7 @@ def finish_run(report: RunReport, run_info: Mapping[str, Any]) -> None:
     if done["left_out"]:
         print(done["left_out"], file=sys.stderr)
     if names := ", ".join(done["unwritten"]):
-        print(f"error: {done['report']}: found that {names} can't be written; the tables are whole", file=sys.stderr)
+        print(f"error: {done['report']}: {names} can't be written; the tables are whole", file=sys.stderr)
     if report.exit_code or done["unwritten"]:
         raise SystemExit(1)
 
@@ -288,6 +288,5 @@ def _check_writable(folder: Path) -> None:
             return
     except OSError as error:
         raise UsageError(
-            f"output_dir {folder}: found that it can't be written ({error.strerror}); "
-            "fix: choose a folder that you may write to"
+            f"output_dir {folder}: can't be written ({error.strerror}); fix: choose a folder that you may write to"
         ) from error

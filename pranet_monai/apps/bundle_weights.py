@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 from pranet_monai.apps.model_card import large_files
 from pranet_monai.bundle_store import WEIGHTS, find_bundle
 from pranet_monai.engines.weights import load_weights
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 from torch import Tensor, nn
 
 __all__ = ["bundle_network", "mean_weights", "put_into_bundle", "run", "save_weights"]
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Checks the weights against the bundle's network, and puts them in."""
     folder = find_bundle(args.bundle).folder
     state = mean_weights(bundle_network(folder)[0], args.weights)
-    target = put_into_bundle(in_half(state) if args.half else state, folder)
+    target = put_into_bundle(to_half_precision(state) if args.half else state, folder)
     print(f"written: {target} ({target.stat().st_size / 1e6:.1f} MB) and its hash in {folder / 'large_files.yml'}")
     return 0
 
@@ -56,7 +56,7 @@ def mean_weights(network: nn.Module, files: Sequence[Path]) -> dict[str, Tensor]
     }
 
 
-def in_half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict in 16 bit, but for what batch norms have counted: variances can exceed what 16 bit hold."""
     return {
         name: value.half() if value.is_floating_point() and "running_" not in name else value
@@ -74,5 +74,5 @@ def put_into_bundle(state: Mapping[str, Tensor], folder: Path) -> Path:
 
 def save_weights(state: Mapping[str, Tensor], target: Path) -> None:
     """Write a state dict under another name and rename it, so that the file is whole at any moment."""
-    with written_whole(target) as partial:
+    with atomic_write(target) as partial:
         torch.save(dict(state), partial)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pranet_monai.apps.calibration_examples import examples_of_case, usual_sizes
 from pranet_monai.apps.segmenter import Segmenter
 from pranet_monai.apps.training import parts_of
-from pranet_monai.apps.worse_copies import examples_of_case, usual_sizes
 from pranet_monai.bundle_store import WEIGHTS, find_bundle
 from pranet_monai.data.cases import cases_to_train
 from pranet_monai.data.splits import cases_of_split, load_split_parts, patient_of
@@ -40,7 +40,7 @@ def calibrate(
     device: str | None = None,
     quiet: bool = False,
 ) -> tuple[Path, Mapping[str, Any]]:
-    """Runs a bundle on labelled cases and worse copies of them, and learns what its maps say of the true Dice.
+    """Runs a bundle on labelled cases and degraded copies of them, and learns what its maps say of the true Dice.
 
     Args:
         bundle: its name or folder; must have weights.
@@ -89,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
         args.bundle, args.data, split=args.split, parts=args.part, copies=args.copies, examples=args.examples,
         output=args.output, device=args.device, quiet=args.quiet,
     )  # fmt: skip
-    print(f"written: {target}; on patients left out, organ by organ:")
-    for name, text in (("unchanged", "cases as they are"), ("all", "with their worse copies")):
+    print(f"written: {target}; on held-out patients, organ by organ:")
+    for name, text in (("unchanged", "cases as they are"), ("all", "with their degraded copies")):
         found = validation[name]
         print(
             f"  {text}: n {found['n']}, Dice below 0.8 in {found['bad']}; mean error {_text(found['mae'])}, "

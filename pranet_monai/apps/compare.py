@@ -143,7 +143,7 @@ def _definitions(summary: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UsageError(
             f"{summary}: found no definitions of the metrics in it; allowed: a summary.json of evaluate or a bundle; "
-            "fix: evaluate again, or take it away to trust the tables"
+            "fix: evaluate again, or remove it to trust the tables"
         )
     return found
 

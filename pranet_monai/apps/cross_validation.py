@@ -12,7 +12,7 @@ import numpy as np
 from monai.bundle import ConfigParser
 from pranet_monai.apps.training import Training, parts_of
 from pranet_monai.apps.workflow import as_path
-from pranet_monai.data.folds import deal_into_folds
+from pranet_monai.data.folds import split_into_folds
 from pranet_monai.data.splits import load_split_parts
 from pranet_monai.errors import UsageError
 from pranet_monai.metrics import summarise
@@ -87,7 +87,7 @@ def _dealt(training: Training, folds: int, overrides: Mapping[str, Any]) -> dict
     for case, patient in zip(tqdm(cases, desc="dealing folds"), patients_of(cases), strict=True):
         classes_of[patient] |= set(look_through(case, names).numbers)
         listed[patient].add(case["case"])
-    dealt = deal_into_folds(classes_of, folds)
+    dealt = split_into_folds(classes_of, folds)
     return {
         part: sorted(name for who in fold for name in listed[who]) for part, fold in zip(wanted, dealt, strict=True)
     }

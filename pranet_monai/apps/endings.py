@@ -22,9 +22,9 @@ __all__ = [
     "KEPT_CASES",
     "KEPT_EPOCHS",
     "Terminated",
-    "ends_in_one_line",
+    "errors_in_one_line",
     "exit_code_of",
-    "from_here_in_one_line",
+    "install_excepthook",
     "full_disk_exits",
     "is_command",
     "own_command",
@@ -75,11 +75,11 @@ def own_command() -> Iterator[None]:
 
 def is_command() -> bool:
     """Whether this process is a command, this project's or ``python -m monai.bundle``, and not another program."""
-    return _OWN_COMMAND.get() or _is_monais_command()
+    return _OWN_COMMAND.get() or _is_monai_bundle_command()
 
 
 @contextmanager
-def ends_in_one_line(kept: str) -> Iterator[None]:
+def errors_in_one_line(kept: str) -> Iterator[None]:
     """Around the work of a run: wrong use ends it, and in a command Ctrl-C and SIGTERM do.
 
     Args:
@@ -93,16 +93,16 @@ def ends_in_one_line(kept: str) -> Iterator[None]:
             yield
         return
     try:
-        with stoppable(), _no_log_of_a_stop(), _wrong_use_exits():
+        with stoppable(), _no_interrupt_logs(), _wrong_use_exits():
             yield
     except KeyboardInterrupt as stop:
         option = "--resume" if _OWN_COMMAND.get() else "--resume True"
-        print(f"stopped: {kept}; the same command with {option} goes on", file=sys.stderr)
+        print(f"stopped: {kept}; to continue, run the same command with {option}", file=sys.stderr)
         raise SystemExit(exit_code_of(stop)) from stop
 
 
 @contextmanager
-def full_disk_exits(how_to_go_on: str = "then go on with resume") -> Iterator[None]:
+def full_disk_exits(how_to_go_on: str = "then continue with --resume") -> Iterator[None]:
     """Around what writes: a full disk ends the run with code 1 after one line on stderr.
 
     Args:
@@ -113,20 +113,20 @@ def full_disk_exits(how_to_go_on: str = "then go on with resume") -> Iterator[No
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(
-            f"error: {where}found that nothing more can be written ({error.strerror or error}); the {KEPT_CASES}; "
+            f"error: {where}no more can be written ({error.strerror or error}); the {KEPT_CASES}; "
             f"fix: make room, {how_to_go_on}",
             file=sys.stderr,
         )
         raise SystemExit(1) from error
 
 
-def from_here_in_one_line() -> None:
+def install_excepthook() -> None:
     """Lets ``python -m monai.bundle`` name wrong use in a line of its own, too, where a component is made.
 
     MONAI makes the components of a config before any function of this project could catch what they raise. Only that
     process is changed, whose end is near then: any other program keeps its tracebacks.
     """
-    if _is_monais_command() and sys.excepthook is sys.__excepthook__:
+    if _is_monai_bundle_command() and sys.excepthook is sys.__excepthook__:
         sys.excepthook = _excepthook
 
 
@@ -152,23 +152,23 @@ def _wrong_use_exits() -> Iterator[None]:
 
 
 @contextmanager
-def _no_log_of_a_stop() -> Iterator[None]:
+def _no_interrupt_logs() -> Iterator[None]:
     """What ignite and MONAI log of an interrupt, with a traceback, does not help a user who has pressed Ctrl-C."""
     handlers = [handler for handler in (*logging.getLogger().handlers, logging.lastResort) if handler]
     for handler in handlers:
-        handler.addFilter(_is_no_stop)
+        handler.addFilter(_is_no_interrupt)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(_is_no_stop)
+            handler.removeFilter(_is_no_interrupt)
 
 
-def _is_no_stop(record: logging.LogRecord) -> bool:
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
     return not isinstance(sys.exc_info()[1], KeyboardInterrupt)
 
 
-def _is_monais_command() -> bool:
+def _is_monai_bundle_command() -> bool:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     return spec is not None and spec.name == "monai.bundle.__main__"
 

@@ -62,6 +62,6 @@ def run(args: argparse.Namespace) -> int:
     """Exports, and says how to use the file."""
     target = export_bundle(args.bundle, args.format, args.output)
     size = sum(path.stat().st_size for path in {target, target.with_suffix(".bin")} if path.is_file())
-    print(f"{target} ({size / 2**20:.1f} MiB): gives the network's answer, tried at three sizes")
+    print(f"{target} ({size / 2**20:.1f} MiB): same output as the network, tested at three sizes")
     print(f"Use: pranet-monai segment INPUT OUTPUT --bundle {args.bundle} --runtime {target}")
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from pranet_monai.bundle_store import find_bundle, install_bundle
 from pranet_monai.bundle_store.served import MODELS, check_serves
 from pranet_monai.errors import UsageError
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["make_label_app", "run"]
 
@@ -56,7 +56,7 @@ def make_label_app(folder: str | Path, bundles: Sequence[str | Path]) -> Path:
         raise UsageError(f"{folder}: found a file or folder there already; allowed: a new folder; fix: name another")
     for bundle in found:
         install_bundle(bundle.folder, folder=app / MODELS)
-    with written_whole(app / MAIN) as partial:
+    with atomic_write(app / MAIN) as partial:
         partial.write_text(MAIN_TEXT, encoding="utf-8")
     return app
 

@@ -63,7 +63,7 @@ def find_mask_pairs(predictions: str | Path, labels: str | Path, kind: KindName 
             f"{predictions}: found no mask ({some_of(_file_names(found))}) with the name of a reference in {labels} "
             f"({some_of(_file_names(expected))}); "
             "allowed: the same name, with or without _seg, _gt, _label, _mask or _pred at the end; "
-            "fix: rename one of both"
+            "fix: rename one of the two"
         )
     used = set(matches.values())
     return MaskPairs(

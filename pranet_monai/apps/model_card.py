@@ -17,6 +17,7 @@ __all__ = ["eval_metrics", "explanation", "fill_scores", "large_files", "scores_
 SCORES = re.compile(r"(?P<open><!-- scores: (?P<file>\S+) -->\n).*?(?P<close><!-- end of scores -->)", re.DOTALL)
 COLUMNS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2), "assd_mm": ("ASSD (mm)", 2), "nsd": ("NSD", 3)}
 IMAGE_COLUMNS = {"dice": ("Dice", 3), "iou": ("IoU", 3), "weighted_f": ("weighted F", 3), "mae": ("MAE", 3)}
+NO_BREAK = "\N{NO-BREAK SPACE}"
 NO_SCORES = "No weights yet, so no scores.\n"
 EXPLAINED = {"hd95_mm": "HD95", "nsd": "NSD", "missed": "Missed"}
 """What readers of the table may define in another way, by its name among the summary's definitions."""
@@ -112,12 +113,13 @@ def _explained(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def _spread(statistics: dict[str, Any], digits: int) -> str:
+    """A cell breaks between the mean and its interval, and nowhere else."""
     if statistics["mean"] is None:
         return "undefined"
     text = f"{statistics['mean']:.{digits}f}"
     if statistics["sd"] is not None:
         low, high = statistics["ci95"]
-        text += f" ± {statistics['sd']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+        text += f"{NO_BREAK}±{NO_BREAK}{statistics['sd']:.{digits}f} [{low:.{digits}f},{NO_BREAK}{high:.{digits}f}]"
     return text
 
 

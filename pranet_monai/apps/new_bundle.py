@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from pranet_monai.apps.build_bundles import write_bundle
 from pranet_monai.apps.training_speed import measure_speed
-from pranet_monai.apps.workflow import less_talk
+from pranet_monai.apps.workflow import SETUP_LOGGERS
 from pranet_monai.bundle_store.install import made_beside
 from pranet_monai.bundle_store.places import user_folder
 from pranet_monai.data.splits import cases_of_split
@@ -25,6 +25,7 @@ from pranet_monai.planning.description import Description, read_description
 from pranet_monai.planning.groups import Patients, group_patients
 from pranet_monai.planning.plan import Entry, Machine, as_yaml, plan_facts
 from pranet_monai.planning.survey import Survey, survey
+from pranet_monai.quiet import quiet
 from pranet_monai.storage.tables import write_atomically, write_json
 
 __all__ = ["new_bundle", "run"]
@@ -112,7 +113,7 @@ def new_bundle(
     short_name = name.removesuffix(ENDING)
     target = Path(output or user_folder()).expanduser().resolve() / f"{short_name}{ENDING}"
     if target.exists():
-        raise UsageError(f"{target}: found a bundle there already; fix: another name, or take that folder away")
+        raise UsageError(f"{target}: found a bundle there already; fix: another name, or remove that folder")
     said = read_description(Path(data).expanduser())
     found = survey(data, kind, quiet, len(said.modalities), said.names)
     patients = group_patients(found, patient)
@@ -136,7 +137,7 @@ def new_bundle(
 
 def run(args: argparse.Namespace) -> int:
     """Plans, and prints what was found and what to do next; 1 where some cases can't be used."""
-    with less_talk():
+    with quiet(*SETUP_LOGGERS):
         folder, lines = new_bundle(args.name, args.data, args.hours, args.output, args.kind, args.patient, args.quiet)
     print("\n".join(lines))
     print(f"\n{(folder / 'bundle.yaml').read_text(encoding='utf-8')}")

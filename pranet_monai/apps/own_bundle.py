@@ -17,11 +17,12 @@ from pranet_monai.apps.bundle_weights import put_into_bundle
 from pranet_monai.apps.calibrate import FILE as CALIBRATION
 from pranet_monai.apps.calibrate import calibrate
 from pranet_monai.apps.training import Parts, Training
-from pranet_monai.apps.workflow import less_talk
+from pranet_monai.apps.workflow import SETUP_LOGGERS
 from pranet_monai.bundle_store import WEIGHTS, Bundle
 from pranet_monai.bundle_store.bundle import SUMMARY
 from pranet_monai.engines.weights import read_safely
 from pranet_monai.errors import UsageError
+from pranet_monai.quiet import quiet
 
 __all__ = ["built", "data_of", "differing", "finish"]
 
@@ -42,7 +43,7 @@ def data_of(bundle: Bundle) -> Path | None:
     try:
         stated = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source}: found text that is no YAML ({error}); fix: what was changed last") from error
+        raise UsageError(f"{source}: found text that is not valid YAML ({error}); fix: undo the last change") from error
     data = stated.get("data") if isinstance(stated, dict) else None
     return Path(data).expanduser() if isinstance(data, str) else None
 
@@ -98,7 +99,7 @@ def _calibrate(training: Training, parts: Parts) -> None:
     """What Dice to expect where there is no reference; a bundle without it is whole, too."""
     given = [parts.val_part] if isinstance(parts.val_part, str) else list(parts.val_part)
     try:
-        with less_talk():
+        with quiet(*SETUP_LOGGERS):
             calibrate(
                 training.bundle.folder, training.data, split=parts.split, parts=given,
                 device=training.device.get("device"),

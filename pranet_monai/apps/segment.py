@@ -10,7 +10,7 @@ from typing import Any
 
 from pranet_monai.apps.bundle_worker import RayCluster, on_ray
 from pranet_monai.apps.overrides import parsed
-from pranet_monai.apps.workflow import as_path, device_of, is_one_of_several, mirrored, run_workflow, runtime_options
+from pranet_monai.apps.workflow import as_path, device_of, is_distributed, mirrored, run_workflow, runtime_options
 from pranet_monai.bundle_store import all_bundles, find_bundle
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.run_folder import OutputFormat
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _overlays(evaluate: bool) -> list[str]:
     """Names of the configs that are laid over the one for inference."""
-    return ["evaluate"] * evaluate + ["multi_gpu_evaluate"] * is_one_of_several()
+    return ["evaluate"] * evaluate + ["multi_gpu_evaluate"] * is_distributed()
 
 
 def _references(labels: str | Path | None, evaluate: bool) -> dict[str, str]:
@@ -110,7 +110,7 @@ def _references(labels: str | Path | None, evaluate: bool) -> dict[str, str]:
     if str(labels) != "none":
         return {"cases#label_dir": as_path(labels)}
     if evaluate:
-        raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of both")
+        raise UsageError("--evaluate with --labels none: found nothing to compare with; fix: leave out one of the two")
     return {"cases#labels": "none"}
 
 
@@ -118,5 +118,5 @@ def _cluster(args: argparse.Namespace) -> RayCluster | None:
     if args.engine == "ray":
         return RayCluster(args.workers, args.address)
     if args.workers is not None or args.address is not None:
-        raise UsageError("--workers, --address: mean nothing for --engine local; fix: --engine ray")
+        raise UsageError("--workers, --address: have no effect with --engine local; fix: --engine ray")
     return None

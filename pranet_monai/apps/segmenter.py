@@ -239,6 +239,8 @@ class Segmenter:
     def _in_memory(self, source: Any, affine: Any) -> dict[str, Any]:
         first = self._preprocessing.transforms[0]
         if not isinstance(first, LoadCased):
-            raise UsageError(f"this bundle's preprocessing begins with {type(first).__name__}: give a file, no array")
+            raise UsageError(
+                f"this bundle's preprocessing begins with {type(first).__name__}: give a file, not an array"
+            )
         image = volume_in_memory(source, affine) if self.kind == "volume" else image_in_memory(source)
         return {CASE: str(image.meta["filename_or_obj"]), "form": _SAVED_AS[self.kind].name, CommonKeys.IMAGE: image}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
-from pranet_monai.apps.workflow import as_path, is_one_of_several, run_workflow
+from pranet_monai.apps.workflow import as_path, is_distributed, run_workflow
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.data.cases import cases_to_train
 from pranet_monai.data.labels import LabelMap
@@ -57,7 +57,7 @@ class Training:
         """Trains; returns the exit code."""
         options = {"dataset_dir": as_path(self.data), "output_dir": as_path(self.output), **self.device}
         options |= {"resume": True} if self.resume else {}
-        configs = ["train", *(["multi_gpu_train"] if is_one_of_several() else [])]
+        configs = ["train", *(["multi_gpu_train"] if is_distributed() else [])]
         return run_workflow(self.bundle, configs, "training", options, overrides, tracking)
 
     def cases(self, split: str, part: str | Sequence[str]) -> list[Mapping[str, Any]]:

@@ -35,7 +35,7 @@ def _server(reviewed: ReviewedRun, port: int, idle_seconds: float) -> ReviewServ
     try:
         return ReviewServer(reviewed, port, idle_seconds)
     except (OSError, OverflowError) as error:
-        raise UsageError(f"--port {port}: found that it can't be used ({error}); fix: leave it out") from error
+        raise UsageError(f"--port {port}: can't be used ({error}); fix: leave it out") from error
 
 
 def _outcome(reviewed: ReviewedRun) -> str:

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +14,14 @@ from pranet_monai.apps.endings import own_command
 from pranet_monai.apps.overrides import check_ids
 from pranet_monai.bundle_store import Bundle
 from pranet_monai.errors import unwrapped
+from pranet_monai.quiet import quiet
 
 __all__ = [
     "MIRRORED",
+    "SETUP_LOGGERS",
     "as_path",
     "device_of",
-    "is_one_of_several",
-    "less_talk",
+    "is_distributed",
     "mirrored",
     "run_workflow",
     "runtime_options",
@@ -30,7 +29,8 @@ __all__ = [
 ]
 
 MIRRORED = [[0], [1], [0, 1]]  # the inferer's tta for every mirroring of a slice
-_TALKATIVE = ("monai.bundle.workflows", "timm.models._builder")
+SETUP_LOGGERS = ("monai.bundle.workflows", "timm.models._builder")
+"""They report how MONAI and timm set themselves up, which does not help a user who wants masks."""
 
 
 def run_workflow(
@@ -60,7 +60,7 @@ def run_workflow(
     files = [str(bundle.config(name)) for name in configs]
     check_ids({id: id for id in overrides}, files)
     try:
-        with own_command(), less_talk(), unwrapped():
+        with own_command(), quiet(*SETUP_LOGGERS), unwrapped():
             workflow = ConfigWorkflow(
                 config_file=files,
                 workflow_type=workflow_type,
@@ -111,20 +111,6 @@ def as_path(path: str | Path) -> str:
     return f"./{text}" if text[:1] in ("$", "@", "%") else text
 
 
-def is_one_of_several() -> bool:
+def is_distributed() -> bool:
     """Whether torchrun has started this process with others."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-@contextmanager
-def less_talk() -> Iterator[None]:
-    """What MONAI and timm say of their own set-up does not help a user who only wants masks."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)

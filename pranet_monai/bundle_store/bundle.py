@@ -85,7 +85,7 @@ class Bundle:
             UsageError: it is no bundle, was made for a newer package, or a file isn't what ``large_files.yml`` says.
         """
         if not self.is_one(self.folder):
-            raise UsageError(f"{self.folder} is no bundle: it has no configs/inference.json")
+            raise UsageError(f"{self.folder} is not a bundle: it has no configs/inference.json")
         self.check_format()
         for path, published in published_hashes(self.folder).items():
             if path.is_file() and file_sha256(path) != published:
@@ -119,7 +119,7 @@ class Bundle:
             content: dict[str, Any] = json.loads((self.folder / path).read_text(encoding="utf-8"))
         except ValueError as error:  # also text that isn't UTF-8
             raise UsageError(
-                f"{self.folder / path}: found text that is no JSON ({error}); fix: get it again"
+                f"{self.folder / path}: found text that is not valid JSON ({error}); fix: get it again"
             ) from error
         if not isinstance(content, dict):
             raise UsageError(

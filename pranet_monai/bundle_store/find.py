@@ -68,7 +68,9 @@ def _named(name: str) -> Bundle:
 
 def _packed(path: Path) -> Bundle:
     if not zipfile.is_zipfile(path):
-        raise UsageError(f"bundle {path}: found a file that is no zip; allowed: a bundle's name, folder or packed zip")
+        raise UsageError(
+            f"bundle {path}: found a file that is not a zip; allowed: a bundle's name, folder or packed zip"
+        )
     return unpacked_in_cache(path)
 
 
@@ -81,7 +83,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _unknown(name: str, bundles: Sequence[Bundle]) -> str:
     if name.strip() and Path(name).is_dir():
-        found = "found a folder without configs/inference.json, which is no bundle, and no bundle of this name"
+        found = "found a folder without configs/inference.json, which is not a bundle, and no bundle of this name"
     else:
         close = difflib.get_close_matches(name, [known for b in bundles for known in (b.short_name, b.name)], n=2)
         found = f"found no bundle of this name{f' (did you mean {chr(32).join(close)}?)' if close else ''}"

@@ -100,14 +100,14 @@ def made_beside(target: Path, replace: bool) -> Iterator[Path]:
         if not target.exists():
             os.replace(partial, target)
     except OSError as error:
-        raise UsageError(f"{target}: found that it can't be written ({error}); fix: free space, permissions") from error
+        raise UsageError(f"{target}: can't be written ({error}); fix: free space, permissions") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
 def _copy(source: Path, target: Path) -> None:
     if not Bundle.is_one(source):
-        raise UsageError(f"{source} is no bundle: it has no configs/inference.json")
+        raise UsageError(f"{source} is not a bundle: it has no configs/inference.json")
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         return set(names) & (LEFT_OUT | {PACKAGE} if Path(folder) == source else {"__pycache__"})
@@ -125,14 +125,14 @@ def _name_in(archive: Path) -> str:
         with zipfile.ZipFile(archive) as packed:
             names = packed.namelist()
     except (zipfile.BadZipFile, OSError) as error:
-        raise UsageError(f"{archive}: found a file that is no whole zip ({error}); fix: copy it again") from error
+        raise UsageError(f"{archive}: found an incomplete or damaged zip ({error}); fix: copy it again") from error
     tops = {name.split("/")[0] for name in names}
     top = min(tops, default="")
     if len(tops) != 1 or f"{top}/configs/inference.json" not in names or top in ("", ".", ".."):
         shown = ", ".join(sorted(tops)[:4]) or "nothing"
         raise UsageError(
-            f"{archive} is no packed bundle: found {shown} in it; allowed: one folder with configs/inference.json, as "
-            "pranet-monai pack makes it"
+            f"{archive} is not a packed bundle: found {shown} in it; allowed: one folder with configs/inference.json, "
+            "as pranet-monai pack makes it"
         )
     return top
 

@@ -55,7 +55,7 @@ def served_bundles(app: str | Path, names: Sequence[str] = ()) -> list[Bundle]:
             raise UsageError(f"--conf models {name}: found no such bundle in {folder}; here are {known}")
     wanted = [bundle for bundle in there if not names or {bundle.name, bundle.short_name} & set(names)]
     if not wanted:
-        raise UsageError(f"{folder}: found no bundle; fix: make the app anew by pranet-monai label-app")
+        raise UsageError(f"{folder}: found no bundle; fix: make the app again with pranet-monai label-app")
     for bundle in wanted:
         check_serves(bundle)
     return wanted

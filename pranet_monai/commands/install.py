@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from pranet_monai.commands.options import a_path
+from pranet_monai.commands.options import path_argument
 
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
@@ -16,7 +16,7 @@ EXAMPLE = "pranet-monai install acdc_emcad_dsra_segmentation_v0.1.0.zip"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``install``."""
     parser.add_argument(
-        "source", type=a_path, metavar="ZIP|FOLDER",
-        help="what pranet-monai pack has made, or a bundle's folder; a bundle can run code: install what you trust",
+        "source", type=path_argument, metavar="ZIP|FOLDER",
+        help="a zip of pranet-monai pack, or a bundle's folder; a bundle can run code: install only what you trust",
     )  # fmt: skip
-    parser.add_argument("--force", action="store_true", help="take the place of an installed bundle of this name")
+    parser.add_argument("--force", action="store_true", help="replace an installed bundle of this name")

@@ -6,10 +6,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["a_count", "a_path", "add_device_and_set"]
+__all__ = ["positive_count", "path_argument", "add_device_and_set"]
 
 
-def a_path(text: str) -> Path:
+def path_argument(text: str) -> Path:
     """A file or folder; an empty text, as an unset variable of a shell leaves it, isn't taken for the current folder.
 
     Raises:
@@ -20,7 +20,7 @@ def a_path(text: str) -> Path:
     return Path(text)
 
 
-def a_count(text: str) -> int:
+def positive_count(text: str) -> int:
     """A whole number, 1 or more.
 
     Raises:
@@ -33,8 +33,8 @@ def a_count(text: str) -> int:
 
 def add_device_and_set(parser: argparse.ArgumentParser) -> None:
     """``--device``, and ``--set`` for whatever else the bundle's config states."""
-    parser.add_argument("--device", help="such as cpu, cuda or cuda:1 (default: the GPU where there is one)")
+    parser.add_argument("--device", help="device, such as cpu, cuda or cuda:1 (default: the GPU, if there is one)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="ID=VALUE", dest="overrides",
-        help="any other entry of the bundle's config, parts of it as id#part=value; may be given several times",
+        help="any other entry of the bundle's config, a part of it as id#part=value; may be repeated",
     )  # fmt: skip

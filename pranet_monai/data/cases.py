@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cases lie in a folder, in whatever form, which references belong to them, and how they are to be read."""
+"""Finds the cases of a folder in all forms of files, their references, and how to read them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ MAX_NAME_BYTES = 235
 """Of a case's file or folder: file systems allow 255, of which ``.partial.…_seg.nii.gz`` takes its part."""
 
 LabelMode = Literal["none", "optional", "required"]
+"""Whether to look for references, and whether each image must have one."""
 
 
 def find_cases(
@@ -36,11 +37,11 @@ def find_cases(
     only: Collection[str] | None = None,
     series_names: SeriesNames = "study",
 ) -> list[dict[str, Any]]:
-    """Lists the cases of a folder and of all folders in it, as people keep them.
+    """Lists the cases of a folder and its sub-folders, in all common layouts.
 
     A flat folder, sub-folders, ``imagesTr``/``labelsTr`` (Decathlon, nnU-Net), ``img``/``label`` (BTCV),
     ``patient001/patient001_frame01.nii.gz`` + ``_gt`` (ACDC), ``case_00000/imaging.nii.gz`` + ``segmentation`` (KiTS),
-    the papers' ``.npz`` and ``.h5`` arrays, DICOM series in whatever heap, zips too, and a single file are understood;
+    the papers' ``.npz`` and ``.h5`` arrays, DICOM series (files in any order, also zips) and single files are found;
     for RGB images also ``images``/``masks`` and ``Original``/``Ground Truth`` (the polyp collections). Left out: hidden
     files, reference files and folders, the output of earlier runs, and ACDC's ``_4d`` cines whose frames lie beside
     them (give the cine itself as `dataset_dir` to segment it).
@@ -137,10 +138,10 @@ def _list_cases(
 
 @dataclass(frozen=True)
 class FoundDataSet:
-    """What of a data set lies in a folder.
+    """The part of a data set that was found in a folder.
 
     Attributes:
-        layout: how it lies there.
+        layout: the layout that was found.
         cases: items of :func:`find_cases`, with ``patient`` and ``part`` where the names tell.
         unknown: names of other cases of this form, which aren't the data set's.
     """
@@ -151,7 +152,7 @@ class FoundDataSet:
 
 
 def find_data_set(name: str, folder: str | Path) -> FoundDataSet:
-    """Finds the cases of a data set in a folder, in whatever of its layouts they lie there; the first that fits counts.
+    """Finds the cases of a data set in a folder, in the first of its layouts that fits.
 
     Args:
         name: key in ``DATA_SETS``.

@@ -9,10 +9,10 @@ from collections.abc import Hashable, Mapping, Set
 
 from pranet_monai.errors import UsageError
 
-__all__ = ["deal_into_folds"]
+__all__ = ["split_into_folds"]
 
 
-def deal_into_folds(classes_of: Mapping[str, Set[Hashable]], folds: int) -> list[list[str]]:
+def split_into_folds(classes_of: Mapping[str, Set[Hashable]], folds: int) -> list[list[str]]:
     """Deals patients out, those of rare classes first (Sechidis et al., "On the stratification of multi-label data",
     ECML PKDD 2011); the same way every time.
 

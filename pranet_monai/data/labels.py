@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only list of classes: for each data set the numbers, names, colours, measured regions and raw file values."""
+"""Classes of each data set: numbers, names, colours, measured regions and values in the original files."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def get_label_map(name: str | LabelMap, numbers: LabelNumbers = "raw") -> LabelM
 
 
 def label_map_of_record(record: Mapping[str, Any]) -> LabelMap:
-    """The label map that ``dataclasses.asdict`` has made a JSON file of."""
+    """A label map from the JSON record that ``dataclasses.asdict`` made of it."""
     return LabelMap(
         record["name"],
         labels={int(number): name for number, name in record["labels"].items()},
@@ -250,8 +250,8 @@ def stated_label_map(
         numbers: see :func:`get_label_map`.
 
     Raises:
-        UsageError: a number is none, a name isn't lower-case letters, digits and "_", 0 is something, there is no class
-            or more than 255, or a region names a class that isn't there.
+        UsageError: a number isn't valid, a name isn't lower-case letters, digits and "_", 0 is a class, there is no
+            class or more than 255, or a region names a class that isn't there.
     """
     raw = {0: "background"} | {_label_number(name, number): str(label) for number, label in classes.items()}
     labels = dict(enumerate(dict.fromkeys(["background", *raw.values()])))

@@ -20,7 +20,7 @@ __all__ = ["SliceDataset"]
 
 
 class SliceDataset(Dataset):
-    """All slices of a list of volumes, kept in memory, each with its random transforms anew in every epoch.
+    """All slices of a list of volumes, kept in memory; random transforms are drawn again in every epoch.
 
     Random numbers depend on (seed, epoch, slice) alone, so that a run is the same with any number of workers, and a
     resumed run the same as one that was never stopped.

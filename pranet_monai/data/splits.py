@@ -65,7 +65,7 @@ def _read_parts(path: Path) -> dict[str, list[str]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"split {path}: found no JSON ({error}); {allowed}") from error
+        raise UsageError(f"split {path}: found text that is not valid JSON ({error}); {allowed}") from error
     parts = content.get("parts") if isinstance(content, dict) else None
     if not isinstance(parts, dict):
         raise UsageError(f'split {path}: found no "parts" that are named lists; {allowed}')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop over a folder of cases, which no single case can stop."""
+"""The loop over a folder of cases; no single case can stop it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["CaseEvaluator", "CaseEvents"]
 
 
 class CaseEvents(EventEnum):
-    """How a case ends; exactly one of them fires for each."""
+    """How a case ended; exactly one of these events fires per case."""
 
     CASE_COMPLETED = "case_completed"
     CASE_FAILED = "case_failed"
@@ -30,7 +30,7 @@ _EVENTS = {"ok": CaseEvents.CASE_COMPLETED, "failed": CaseEvents.CASE_FAILED, "s
 
 
 class CaseEvaluator(SupervisedEvaluator):
-    """MONAI's evaluator of whole cases, done by a :class:`CaseRunner`, where a bad one becomes a row of the report.
+    """MONAI's evaluator for whole cases, each processed by a :class:`CaseRunner`; a bad case becomes a failed row.
 
     While an event fires, ``state.result`` is what became of the case, a ``CaseResult``. Ctrl-C stops the run.
 
@@ -42,7 +42,7 @@ class CaseEvaluator(SupervisedEvaluator):
         postprocessing: the transforms that make labels, turn them back, save and so on.
         val_handlers: see ``engines.handlers``.
         measurer: measures and draws the cases, that of the report; None leaves that out.
-        quality: says how good the masks probably are; None leaves that out.
+        quality: estimates the quality of the masks; None leaves that out.
 
     Attributes:
         failures: case → reason.
@@ -72,7 +72,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self.failures: dict[str, str] = {}
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
-        """Does all cases; whatever ends this early, no process goes on."""
+        """Processes all cases; no worker process survives an early end."""
         try:
             super().run(global_epoch)
         finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One function does one case: network, mask, measures and picture. What schedules cases calls it, whatever it is."""
+"""One function processes one case: network, mask, measures and picture. All schedules of cases call it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["EVIDENCE", "NETWORK_SECONDS", "CaseRunner"]
 _log = logging.getLogger(__name__)
 
 NETWORK_SECONDS = "network_seconds"
-"""How long the network took for a case, in whatever process it is."""
+"""How long the network took for a case, in any process."""
 _WAITING_SECONDS = "waiting_seconds"  # that a case in another process stood in line for the network
 
 EVIDENCE = "evidence"
@@ -43,7 +43,7 @@ Answer = Callable[[torch.Tensor], dict[str, Any]]
 
 
 class CaseRunner:
-    """Does cases, one at a time. What is wrong with one is in its result; what would be wrong with all comes through.
+    """Processes cases, one at a time. A fault of one case is in its result; a fault of all cases is raised.
 
     Args:
         network: in any mode, with its weights.
@@ -51,7 +51,7 @@ class CaseRunner:
         inferer: default: the network on the whole input.
         postprocessing: the transforms that make labels, turn them back, save and so on.
         device: where the network runs.
-        quality: says how good the masks probably are; None leaves that out.
+        quality: estimates the quality of the masks; None leaves that out.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class CaseRunner:
         return runner
 
     def run(self, item: Mapping[str, Any]) -> CaseResult:
-        """Does one case.
+        """Processes one case.
 
         Args:
             item: of a ``CaseDataset``.
@@ -140,10 +140,10 @@ class CaseRunner:
     def _answer(self, image: torch.Tensor) -> dict[str, Any]:
         if self.quality is None:
             return {CommonKeys.PRED: self.inferer(image, self.network)[0]}
-        answer, evidence, sureness = segment_with_evidence(
+        answer, evidence, confidence = segment_with_evidence(
             cast(SliceVolumeInferer, self.inferer), image, self.quality.network, self.quality.wants_map
         )
-        maps = {} if sureness is None else {QUALITY_MAP: sureness[0]}
+        maps = {} if confidence is None else {QUALITY_MAP: confidence[0]}
         return {CommonKeys.PRED: answer[0], EVIDENCE: evidence, **maps}
 
     def _finished(self, item: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -60,7 +60,7 @@ class CaseSchedule:
             yield result
 
     def _around_network(self, workers: int) -> Generator[CaseResult, None, None]:
-        with _Crew(self.runner, self.loader.dataset, workers) as crew:  # type: ignore[attr-defined]
+        with _Workers(self.runner, self.loader.dataset, workers) as crew:  # type: ignore[attr-defined]
             numbers, pending = iter(range(len(self))), deque[Future[CaseResult]]()
             while True:
                 for number in numbers:
@@ -80,7 +80,7 @@ class _Question(NamedTuple):
     answer: Future[dict[str, Any] | Exception]
 
 
-class _Crew:
+class _Workers:
     """Workers, a thread here for each, and one line for the network.
 
     Args:
@@ -137,7 +137,7 @@ class _Crew:
                 self._workers.append(worker)
             finally:
                 self._idle.append(worker)
-        fix = "see that there is memory for it; --set workers=0 does without such processes"
+        fix = "make sure that there is memory for it; --set workers=0 does without such processes"
         reason = f"the process that worked on it {ending}, {_ATTEMPTS} times; fix: {fix}"
         return CaseResult(self._dataset.data[number][CASE], "failed", reason)
 
@@ -149,7 +149,7 @@ class _Crew:
             raise CancelledError
         return question.answer.result()
 
-    def __enter__(self) -> _Crew:
+    def __enter__(self) -> _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:

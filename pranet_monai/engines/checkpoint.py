@@ -13,7 +13,7 @@ from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from pranet_monai.engines.weights import read_safely
 from pranet_monai.errors import UsageError
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["TrainingState", "unwrapped"]
 
@@ -55,7 +55,7 @@ class TrainingState:
         if self.resume and self.path.is_file():
             engine.add_event_handler(Events.STARTED, self.restore)
         elif self.resume:
-            _log.warning("%s: found no such file, nothing to resume: the training begins anew", self.path)
+            _log.warning("%s: found no such file, nothing to resume: the training starts from the beginning", self.path)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine) -> None:
@@ -70,7 +70,7 @@ class TrainingState:
         if self.validator is not None:
             best: Any = self.validator.state
             state["best"] = [float(best.best_metric), int(best.best_metric_epoch)]
-        with written_whole(self.path) as partial:
+        with atomic_write(self.path) as partial:
             torch.save(state, partial)
 
     def restore(self, engine: Engine) -> None:

@@ -64,7 +64,7 @@ class RaySchedule:
     def _results(self, ray: Any) -> Iterator[CaseResult]:
         workers, share = self._shares(ray.cluster_resources())
         make = ray.remote(**share)(_Actor).remote
-        waiting, left, deaths = deque(range(len(self))), len(self), _Deaths(workers)
+        waiting, left, deaths = deque(range(len(self))), len(self), _WorkerDeaths(workers)
         # an actor that isn't referred to any more ends, so that the last of these ends all
         running: dict[Any, tuple[Any, int | None]] = {}
         idle: deque[Any] = deque()
@@ -130,7 +130,7 @@ class _Actor:
         return self._do(case)  # type: ignore[operator]
 
 
-class _Deaths:
+class _WorkerDeaths:
     """How often workers have died: over the same case, and without a good case between.
 
     Args:
@@ -146,13 +146,13 @@ class _Deaths:
         """One more; gives a failed row where it was one too many for its case.
 
         Raises:
-            UsageError: they die whatever they do.
+            UsageError: they keep dying.
         """
         self.in_a_row += 1
         why = " ".join(str(error).split())[:300]
         if self.in_a_row > self._allowed:
             raise UsageError(
-                f"workers: found that they died {self.in_a_row} times without a good case between ({why}); fix: see "
+                f"workers: these processes died {self.in_a_row} times without a good case between ({why}); fix: see "
                 "that there is memory for so many networks, or give fewer --workers"
             )
         if number is None:
@@ -160,7 +160,7 @@ class _Deaths:
         self._of_case[number] += 1
         if self._of_case[number] <= RETRIES:
             return None
-        reason = f"its worker died {self._of_case[number]} times ({why}); fix: see that there is memory for it"
+        reason = f"its worker died {self._of_case[number]} times ({why}); fix: make sure that there is memory for it"
         return CaseResult(cases[number][CASE], "failed", reason)
 
 

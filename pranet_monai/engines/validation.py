@@ -13,7 +13,7 @@ from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from monai.handlers import ValidationHandler
 from pranet_monai.engines.checkpoint import unwrapped
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["TrainedWeights", "Validation"]
 
@@ -42,7 +42,7 @@ class Validation(ValidationHandler):
 
 
 class TrainedWeights:
-    """Writes the weights that a training is for: those of its best validation, without validation those of its end.
+    """Writes the result of a training: the weights of its best validation, or without validation the last ones.
 
     MONAI's ``CheckpointSaver`` forgets at a restart what it has saved, so that the first validation after it would
     count as the best. This one goes by the validator's best score, which ``TrainingState`` restores.
@@ -50,8 +50,8 @@ class TrainedWeights:
     Args:
         path: the file, a plain state dict. One that another training left there becomes ``<path>.old``.
         network: whose weights to write.
-        validator: the evaluator that judges the network.
-        resume: the file is this training's own.
+        validator: the evaluator of the network.
+        resume: the file is of this training.
     """
 
     def __init__(self, path: str | Path, network: torch.nn.Module, validator: Any, resume: bool = False) -> None:
@@ -80,5 +80,5 @@ class TrainedWeights:
             os.replace(self.path, old)
             _log.warning("%s: found the weights of another training; they are now %s", self.path, old)
         self._is_own = True
-        with written_whole(self.path) as partial:
+        with atomic_write(self.path) as partial:
             torch.save(unwrapped(self.network).state_dict(), partial)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights into a network: nothing but tensors is read from the file, every key must fit, and the hash is checked."""
+"""Loads weights into a network: only tensors are read, every key must fit, and the hash is checked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def load_weights(network: torch.nn.Module, path: str | Path, sha256: str | None 
 
 
 def start_from(network: torch.nn.Module, path: str | Path | None) -> None:
-    """Gives a network the weights of another training to begin with, for fine-tuning, also with other classes.
+    """Starts a network from the weights of another training, for fine-tuning, also with other classes.
 
     Every key must be the network's own. What has another shape, the class maps where the number of classes differs or
     the stem where the channels do, keeps its random start, and is named in the log. A stem may also be on one side
@@ -94,7 +94,7 @@ def weights_to_start_from(path: str | Path) -> Path:
 
 
 def read_safely(path: Path) -> Any:
-    """What ``torch.save`` has written, tensors and plain values; nothing in the file is ever run.
+    """Reads what ``torch.save`` has written: tensors and plain values. No code in the file is run.
 
     Raises:
         UsageError: it can't be read, or holds anything else.
@@ -132,7 +132,7 @@ def _without_stem(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 class WeightsLoader:
     """Loads weights when an engine starts; what ``checkpointloader`` is in a bundle's config.
 
-    Takes the place of MONAI's ``CheckpointLoader`` with its arguments, and refuses what doesn't fit with words.
+    Takes the place of MONAI's ``CheckpointLoader`` with its arguments; refuses weights that don't fit, with the reason.
 
     Args:
         load_path: the weights file.
@@ -163,7 +163,7 @@ class WeightsLoader:
 
 
 def find_weights(path: str | Path, official_checkpoint: str | None = None) -> Path:
-    """The weights file, or an error that says how to come by it.
+    """The weights file, or an error that tells how to get it.
 
     Args:
         path: where it should be, ``models/model.pt`` of a bundle.

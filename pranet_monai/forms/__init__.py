@@ -33,7 +33,7 @@ def forms_of(kind: str) -> list[Form]:
 def form_of(item: Item, kind: KindName = "volume") -> Form:
     """The form of a case: as its item says, else by the path of its image, as MONAI Label gives it.
 
-    A path that no form knows counts as a volume's or an image's file: reading it says what is wrong.
+    A path that no form knows counts as a file of a volume or image; reading it raises the error.
     """
     if "form" in item:
         return FORMS[item["form"]]

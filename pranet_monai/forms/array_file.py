@@ -16,7 +16,7 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
 from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.file_form import FileForm
-from pranet_monai.forms.files import check_is_there, unreadable_is_a_bad_case
+from pranet_monai.forms.files import as_bad_case, check_is_there
 from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_form import VolumeForm
@@ -104,7 +104,7 @@ def _read(path: str, names: Sequence[str]) -> np.ndarray:
     check_is_there(path)
     unreadable = f"{path}: found {Path(path).stat().st_size} bytes that can't be read"
     advice = "allowed: a whole .npz or .h5 file of arrays; fix: copy it again"
-    with unreadable_is_a_bad_case(unreadable, advice), _open(path) as arrays:
+    with as_bad_case(unreadable, advice), _open(path) as arrays:
         found = sorted(arrays)
         name = next((name for name in names if name in found), None)
         if name is not None:

@@ -238,7 +238,7 @@ class Form(ABC):
         """Writes probabilities as floats on the image's own grid, whole or not at all."""
 
     @abstractmethod
-    def write_quality_map(self, path: Path, sureness: MetaTensor) -> None:
+    def write_quality_map(self, path: Path, confidence: MetaTensor) -> None:
         """Writes how sure the network is of each voxel, 0 to 1, on the image's own grid, whole or not at all."""
 
     @abstractmethod

@@ -82,8 +82,8 @@ class CaseRecord:
             ) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(
-                f"{folder.case_record}: found that it can't be read ({type(error).__name__}: {error}); fix: run "
-                "segment with --resume, which writes it anew"
+                f"{folder.case_record}: can't be read ({type(error).__name__}: {error}); fix: run "
+                "segment with --resume, which writes it again"
             ) from error
 
 

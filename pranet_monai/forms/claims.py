@@ -33,7 +33,7 @@ def check_memory(path: str | Path, shape: Sequence[int]) -> None:
     needed, available = math.prod(int(length) for length in shape) * BYTES_PER_VALUE, available_memory()
     if available is not None and needed > available:
         raise BadCaseError(
-            f"{path}: found a claim of {' x '.join(str(length) for length in shape)} values, which need "
+            f"{path}: found a header that claims {' x '.join(str(length) for length in shape)} values, which need "
             f"{readable_bytes(needed)} of memory as float32 with two copies; allowed: {readable_bytes(available)}, "
             "what is available now; fix: crop or split it, use a machine (or a container's limit) with more memory, or "
             "export it again if its header is wrong"
@@ -66,7 +66,7 @@ def check_content(path: str | Path, claimed: int) -> int:
         )
     if found > claimed + MAX_TRAILING_BYTES:
         raise BadCaseError(
-            f"{path}: found packed data that goes on more than {readable_bytes(MAX_TRAILING_BYTES)} behind the "
+            f"{path}: found compressed data that continues more than {readable_bytes(MAX_TRAILING_BYTES)} behind the "
             f"{readable_bytes(claimed)} of its header's claim; allowed: the voxels and little else; fix: export it "
             "again, its header is wrong"
         )

@@ -22,7 +22,7 @@ __all__ = [
     "open_nibabel",
     "open_nifti",
     "unpacked_bytes",
-    "unreadable_is_a_bad_case",
+    "as_bad_case",
     "without_extension",
 ]
 
@@ -116,7 +116,7 @@ def open_nifti(path: str | Path) -> nib.Nifti1Image:
 
 
 @contextmanager
-def unreadable_is_a_bad_case(found: str, advice: str) -> Iterator[None]:
+def as_bad_case(found: str, advice: str) -> Iterator[None]:
     """Around a reader's work: whatever it raises, OSError to zlib.error, becomes a BadCaseError with the cause in it.
 
     Args:

@@ -113,8 +113,8 @@ def _spacing_remarks(image: nib.Nifti1Pair, header: nib.Nifti1Header) -> list[st
         remarks = []
         if missing:
             remarks.append(
-                f"the header gives voxels of {_numbers(sizes)} and no sform: 0 was taken as 1 mm, so that lengths and "
-                "volumes mean little"
+                f"the header gives voxels of {_numbers(sizes)} and no sform: 0 was taken as 1 mm, lengths and "
+                "volumes are not reliable"
             )
         if not has_qform:
             remarks.append("the header has neither sform nor qform: first axis taken as right to left")

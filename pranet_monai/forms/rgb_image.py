@@ -16,9 +16,9 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item, KindName
 from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.file_form import FileForm
-from pranet_monai.forms.files import check_is_there, unreadable_is_a_bad_case
+from pranet_monai.forms.files import as_bad_case, check_is_there
 from pranet_monai.forms.provenance import Provenance
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["RGBImage", "read_rgb", "read_rgb_mask"]
 
@@ -76,20 +76,20 @@ class RGBImage(FileForm):
         note = PngImagePlugin.PngInfo()
         note.add_text(*_OWN_MARK)
         note.add_text(_COMMENT, made_by.text())
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             Image.fromarray(mask[0].numpy(force=True).astype(np.uint8) * 255).save(partial, "PNG", pnginfo=note)
 
     def write_probabilities(self, path: Path, probabilities: MetaTensor) -> None:
         """See the base class: a TIFF of 32-bit floats in [0, 1]."""
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             Image.fromarray(probabilities[0].numpy(force=True).astype(np.float32)).save(partial, "TIFF")
 
-    def write_quality_map(self, path: Path, sureness: MetaTensor) -> None:
+    def write_quality_map(self, path: Path, confidence: MetaTensor) -> None:
         """See the base class: an 8-bit PNG, 255 is 1."""
-        grey = (sureness[0].numpy(force=True) * 255).round().astype(np.uint8)
+        grey = (confidence[0].numpy(force=True) * 255).round().astype(np.uint8)
         note = PngImagePlugin.PngInfo()
         note.add_text(*_OWN_MARK)
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             Image.fromarray(grey).save(partial, "PNG", pnginfo=note)
 
     def is_own_mask(self, path: Path) -> bool:
@@ -153,7 +153,7 @@ def read_rgb_mask(path: str | Path) -> np.ndarray:
 def _open(path: str | Path) -> Image.Image:
     """The image with its pixels read."""
     check_is_there(path)
-    with unreadable_is_a_bad_case(
+    with as_bad_case(
         f"{path}: found a file that can't be read as an image",
         "allowed: a whole PNG, JPEG, BMP or TIFF file; fix: copy or export it again",
     ):

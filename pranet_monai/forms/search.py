@@ -158,6 +158,4 @@ def _is_special(path: Path) -> bool:
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise UsageError(
-        f"{error.filename}: found that this folder can't be listed ({error.strerror}); fix: its permissions"
-    )
+    raise UsageError(f"{error.filename}: this folder can't be listed ({error.strerror}); fix: its permissions")

@@ -14,14 +14,7 @@ from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item
 from pranet_monai.forms.file_form import FileForm
-from pranet_monai.forms.files import (
-    is_nibabel,
-    is_nifti,
-    open_nibabel,
-    open_nifti,
-    unreadable_is_a_bad_case,
-    without_extension,
-)
+from pranet_monai.forms.files import as_bad_case, is_nibabel, is_nifti, open_nibabel, open_nifti, without_extension
 from pranet_monai.forms.grid import is_same_grid
 from pranet_monai.forms.label_table import read_label_table
 from pranet_monai.forms.search import Search
@@ -75,7 +68,7 @@ class VolumeFile(FileForm, VolumeForm):
             BadCaseError: when the table names other classes.
         """
         path = item["label"]
-        with unreadable_is_a_bad_case(
+        with as_bad_case(
             f"{path}: found a table of classes in its header that can't be read",
             "allowed: none, or one as this program writes it; fix: save the mask again without header extensions",
         ):

@@ -17,7 +17,7 @@ from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_same_grid, is_
 from pranet_monai.forms.label_table import label_table_extension, read_label_table
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.remarks import add_remarks, remarks_of
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["VolumeForm", "check_on_file_grid", "mask_on_file_grid"]
 
@@ -73,7 +73,7 @@ class VolumeForm(Form):
         image.header.set_intent("label")
         image.header.extensions.append(label_table_extension(label_map.labels, label_map.colors))
         image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", made_by.text().encode()))
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             nib.save(image, partial)
 
     def write_probabilities(self, path: Path, probabilities: MetaTensor) -> None:
@@ -83,14 +83,14 @@ class VolumeForm(Form):
         maps = [mask_on_file_grid(by_class[:, index]) for index in range(by_class.shape[1])]
         image = _nifti(np.stack(maps, axis=-1).astype(np.float32), probabilities)
         image.header.set_data_dtype(np.float32)
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             nib.save(image, partial)
 
-    def write_quality_map(self, path: Path, sureness: MetaTensor) -> None:
+    def write_quality_map(self, path: Path, confidence: MetaTensor) -> None:
         """See the base class: float32 in steps of 0.01, of the image's shape."""
-        image = _nifti(mask_on_file_grid(sureness).astype(np.float32).round(2), sureness)
+        image = _nifti(mask_on_file_grid(confidence).astype(np.float32).round(2), confidence)
         image.header.set_data_dtype(np.float32)
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             nib.save(image, partial)
 
     def is_own_mask(self, path: Path) -> bool:

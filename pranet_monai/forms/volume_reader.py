@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 import warnings
@@ -22,7 +21,7 @@ from monai.utils import MetaKeys, ensure_tuple, optional_import
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.base import Frames
 from pranet_monai.forms.claims import check_content, check_memory
-from pranet_monai.forms.files import check_is_there, file_extension, is_nibabel, open_nibabel, unreadable_is_a_bad_case
+from pranet_monai.forms.files import as_bad_case, check_is_there, file_extension, is_nibabel, open_nibabel
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_range, checked_affine, finite_voxels, volume_tensor
 from pranet_monai.forms.nifti_header import (
     check_offset,
@@ -32,8 +31,9 @@ from pranet_monai.forms.nifti_header import (
     with_voxels_behind_header,
 )
 from pranet_monai.forms.remarks import REMARKS, remarks_of, with_remarks
+from pranet_monai.quiet import quiet
 
-__all__ = ["EXTENSIONS", "chosen_frames", "data_file", "read_volume", "unused_decoder_unmentioned"]
+__all__ = ["EXTENSIONS", "chosen_frames", "data_file", "read_volume", "no_decoder_warning"]
 
 EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd")
 _READERS = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",), ".mhd": ("itk",)}
@@ -61,7 +61,7 @@ def read_volume(path: str | Path, frames: Frames = "all") -> MetaTensor:
     """
     path = str(path)
     _check_readable(path)
-    with unreadable_is_a_bad_case(
+    with as_bad_case(
         f"{path}: found {Path(path).stat().st_size} bytes that can't be read as a volume",
         "allowed: a whole file of this kind; fix: copy or export it again",
     ):
@@ -191,23 +191,17 @@ class _ITKReader(ITKReader):
 
 
 @contextmanager
-def unused_decoder_unmentioned() -> Iterator[None]:
-    """MONAI's loaders look for a GPU's DICOM decoder, and warn where it isn't there; no form uses it."""
-    logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
-            yield
-    finally:
-        logger.setLevel(level)
+def no_decoder_warning() -> Iterator[None]:
+    """MONAI's loaders look for a GPU's DICOM decoder and warn if there is none; no form uses it."""
+    with quiet("monai.data.nvimgcodec_pydicom_plugin"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+        yield
 
 
 @cache
 def _reader() -> LoadImage:
     """One for all files: MONAI looks for its readers' packages whenever a loader is made."""
-    with unused_decoder_unmentioned():
+    with no_decoder_warning():
         reader = LoadImage(dtype=np.float32, image_only=True)
     if optional_import("itk")[1]:
         reader.register(_ITKReader())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do when the GPU's memory runs out in the middle of a volume: smaller batches, then the CPU."""
+"""Handles GPU memory that runs out within a volume: smaller batches, then the CPU."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["RetreatingBatches"]
+__all__ = ["AdaptiveBatches"]
 
 
-class RetreatingBatches:
-    """Works through numbered items in batches, and steps back each time GPU memory runs out.
+class AdaptiveBatches:
+    """Works through numbered items in batches, and reduces the load each time GPU memory runs out.
 
-    First the batch is halved, down to one item; then the network moves to the CPU, and home again when the ``with``
-    block ends. Nothing that was done is done again, and each step is a warning.
+    First the batch is halved, down to one item; then the network moves to the CPU, and back again when the ``with``
+    block ends. No batch is repeated, and each step is a warning.
 
     Args:
         network: a module; other callables can't be moved and get smaller batches only.
@@ -33,10 +33,10 @@ class RetreatingBatches:
         self._home: torch.device | None = None  # set once the network has left it
 
     def run(self, total: int, work: Callable[[range], Tensor]) -> Iterator[tuple[range, Tensor]]:
-        """Yield each batch's item numbers with ``work(numbers)``, which heeds the present ``device`` and ``size``.
+        """Yield each batch's item numbers with ``work(numbers)``, which uses the current ``device`` and ``size``.
 
         Raises:
-            torch.OutOfMemoryError: there was nothing left to step back to.
+            torch.OutOfMemoryError: there is nothing left to reduce.
         """
         start = 0
         while start < total:
@@ -54,18 +54,18 @@ class RetreatingBatches:
     def _step_back(self, failure: torch.OutOfMemoryError) -> None:
         if self.size > 1:
             self.size //= 2
-            warnings.warn(f"out of GPU memory: going on with batches of {self.size}", stacklevel=2)
+            warnings.warn(f"out of GPU memory: continuing with batches of {self.size}", stacklevel=2)
         elif isinstance(self.network, nn.Module) and self._home is None:
             parameter = next(self.network.parameters(), None)
             self._home = self.device if parameter is None else parameter.device
             self.network.to("cpu")
             self.device = torch.device("cpu")
-            warnings.warn("out of GPU memory with a batch of one: going on with this volume on the CPU", stacklevel=2)
+            warnings.warn("out of GPU memory with a batch of one: continuing with this volume on the CPU", stacklevel=2)
         else:
             raise failure
         torch.cuda.empty_cache()
 
-    def __enter__(self) -> RetreatingBatches:
+    def __enter__(self) -> AdaptiveBatches:
         return self
 
     def __exit__(

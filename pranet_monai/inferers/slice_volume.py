@@ -13,7 +13,7 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.geometry import ANATOMICAL_AXES, THROUGH_PLANE
-from pranet_monai.inferers.memory import RetreatingBatches
+from pranet_monai.inferers.memory import AdaptiveBatches
 from pranet_monai.inferers.resampling import Resampling
 from pranet_monai.inferers.windows import Windows
 from pranet_monai.transforms.slicing import SliceStack, neighbours
@@ -172,7 +172,7 @@ class SliceVolumeInferer(Inferer):
         batch_size = self.sw_batch_size or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
         run = network if self.executor is None else self.executor(network, device)
         predict = partial(self._mirrored_maps, network=partial(run, *args, **kwargs))
-        with RetreatingBatches(run, device, batch_size) as batches, self._bar(len(stack)) as bar:
+        with AdaptiveBatches(run, device, batch_size) as batches, self._bar(len(stack)) as bar:
 
             def segment(numbers: range) -> Tensor:
                 planes = self.resampling.forth(stack.cut(numbers).to(batches.device, torch.float32), size)
@@ -209,7 +209,9 @@ class SliceVolumeInferer(Inferer):
             )
         channels = channels // seen if channels else inputs.shape[1]
         if inputs.shape[1] % channels:
-            raise BadCaseError(f"{inputs.shape[1]} input channels are no whole number of frames of {channels} channels")
+            raise BadCaseError(
+                f"{inputs.shape[1]} input channels are not a whole number of frames of {channels} channels"
+            )
         return channels
 
     def _mirrored_maps(self, planes: Tensor, network: Callable[[Tensor], Any]) -> tuple[Tensor, ...]:

@@ -91,7 +91,7 @@ def _in_words() -> Iterator[None]:
 
 
 def _without_frames(kind: type[BaseException], error: BaseException, frames: Any) -> None:
-    """What ends the process, in one line where it is an error in words."""
+    """Ends the process, with one line for an error that has a message."""
     if isinstance(error, HTTPException):
         print(f"error: {error.detail}", file=sys.stderr)
     else:

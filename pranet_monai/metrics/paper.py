@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The protocol of the papers, faults included, for comparison with published tables and for nothing else.
 
-It is the evaluation code of the original EMCAD, MIST and MERIT on volumes. Every name here and in the rows says so.
+It is the evaluation code of the original EMCAD, MIST and MERIT on volumes. Names here and in the rows have ``paper``.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, UnicodeDecodeError, KeyError) as error:
         raise ValueError(
-            f"{path} is no checkpoint that can be read safely ({type(error).__name__}). Allowed: a file written by "
+            f"{path} is not a checkpoint that can be read safely ({type(error).__name__}). Allowed: a file written by "
             "torch.save that holds a state dict of tensors. Fix: save net.state_dict() alone."
         ) from error
     return unwrap(content, str(path))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a labelled folder to the numbers of a bundle: what lies there, whose it is, and what follows from it."""
+"""Plans a bundle for a labelled folder: its cases, its patients, and the settings that follow."""

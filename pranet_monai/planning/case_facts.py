@@ -116,7 +116,7 @@ def _numbers(label: np.ndarray, source: str) -> dict[int, int]:
     whole = np.round(label).astype(np.int64)
     if (off := label != whole).any():
         raise BadCaseError(
-            f"{source}: found label values that are no whole numbers, such as {float(label[off].flat[0]):.3g} "
+            f"{source}: found label values that are not whole numbers, such as {float(label[off].flat[0]):.3g} "
             f"({int(off.sum())} voxels); allowed: 0 for background and a whole number for each class; fix: a map of "
             "probabilities must be thresholded, a label resampled with nearest neighbour"
         )

@@ -59,7 +59,7 @@ def read_description(folder: Path) -> Description:
             raise ValueError(f"{type(content).__name__}, no object")
         names, regions = _classes(content.get("labels") or {})
     except (ValueError, TypeError, OSError) as error:
-        return Description(remarks=(f"{path}: found nothing that can be understood ({error}); classes get numbers",))
+        return Description(remarks=(f"{path}: can't be understood ({error}); classes get numbers",))
     modalities = content.get("channel_names") or content.get("modality") or {}
     values = modalities.values() if isinstance(modalities, dict) else [modalities]
     return Description(

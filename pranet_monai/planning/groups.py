@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from pranet_monai.data.folds import deal_into_folds
+from pranet_monai.data.folds import split_into_folds
 from pranet_monai.errors import UsageError, some_of
 from pranet_monai.planning.patients import patients_of
 from pranet_monai.planning.survey import Survey
@@ -30,7 +30,7 @@ class Patients:
 
     def folds(self, number: int) -> dict[str, list[str]]:
         """``fold0`` … → what the split lists; fewer folds where there are fewer patients."""
-        dealt = deal_into_folds(self.classes_of, min(number, len(self.classes_of)))
+        dealt = split_into_folds(self.classes_of, min(number, len(self.classes_of)))
         return {
             f"fold{n}": sorted(name for patient in fold for name in self.listed[patient])
             for n, fold in enumerate(dealt)

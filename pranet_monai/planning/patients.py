@@ -54,7 +54,7 @@ def _by_pattern(case: str, pattern: str) -> str:
         match = re.search(pattern, case)
     except re.error as error:
         raise UsageError(
-            f"--patient {pattern}: found no regular expression ({error}); such as 'patient[0-9]+'"
+            f"--patient {pattern}: found an invalid regular expression ({error}); such as 'patient[0-9]+'"
         ) from error
     if match is None or not match[0]:
         raise UsageError(f"--patient {pattern}: found no patient by it in {case}; allowed: what fits every case's name")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a mask probably is, told without a reference from the pass that made it."""
+"""Quality of a mask, estimated without a reference from the pass that made it."""
 
 from pranet_monai.quality.calibration import Calibration, read_calibration, write_calibration
 from pranet_monai.quality.evidence import Evidence, segment_with_evidence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle's calibration: one small JSON file that a reader can follow, of one file of weights and no other."""
+"""A bundle's calibration: a small, readable JSON file that belongs to one file of weights."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class OrganSize:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How measures become an expected Dice, and from where on a case is to be reviewed.
+    """How measures become an expected Dice, and below which limit a case is to be reviewed.
 
     Attributes:
-        weights_sha256: of the weights that it was made with; with others it means nothing.
+        weights_sha256: of the weights that it was made with; it is not valid for others.
         mirrored: whether the passes were averages over mirrored copies.
         model: measures to expected Dice.
         sizes: organ → its usual size.
         review_below: a case with an organ of an expected Dice below this is to be reviewed.
-        made_of: what it was made from, in words and numbers.
+        made_of: description of the data it was made from.
         validation: how well it does on patients that were left out.
     """
 
@@ -59,7 +59,7 @@ class Calibration:
     validation: Mapping[str, Any]
 
     def expected_dice(self, organ: str, measures: Mapping[str, float], size: float) -> float | None:
-        """Of one organ of a mask; None where nothing can be said: the mask lacks an organ that needn't be there.
+        """Expected Dice of one organ of a mask; None if the mask lacks an organ that not every patient has.
 
         Args:
             organ: its name.
@@ -82,7 +82,7 @@ def plausibility(size: float, usual: OrganSize) -> float:
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
-    """Writes the file, whole or not at all."""
+    """Writes the file atomically."""
     write_json(path, {"format": FORMAT, **_rounded(asdict(calibration))})
 
 
@@ -90,7 +90,7 @@ def read_calibration(path: Path) -> Calibration:
     """The calibration in a file.
 
     Raises:
-        UsageError: it isn't one, or of a newer version of this package.
+        UsageError: it isn't a calibration, or is of a newer version of this package.
     """
     fix = "fix: make it anew, pranet-monai calibrate BUNDLE DATA"
     try:

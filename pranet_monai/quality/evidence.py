@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one pass over a case leaves to judge its mask by."""
+"""What one pass over a case yields for estimating the quality of its mask."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from monai.utils import convert_to_dst_type
 from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.quality.confidence import ConfidenceMap
 from pranet_monai.quality.features import organ_measures
 from pranet_monai.quality.sums import SliceSums
-from pranet_monai.quality.sureness import SurenessMap
 from pranet_monai.transforms.slicing import SliceStack
 from torch import Tensor
 
@@ -22,7 +22,7 @@ __all__ = ["Evidence", "segment_with_evidence"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of one case.
+    """Evidence of one case.
 
     Attributes:
         sums: of its slices.
@@ -52,7 +52,7 @@ class Evidence:
 def segment_with_evidence(
     inferer: SliceVolumeInferer, image: Tensor, network: Callable[..., Any], wants_map: bool = False
 ) -> tuple[Tensor, Evidence, Tensor | None]:
-    """The inferer's answer, to the bit as without being watched, and what it was made of.
+    """The inferer's output, bit for bit the same as without recording, and the evidence of its quality.
 
     Args:
         inferer: of any output.
@@ -61,15 +61,14 @@ def segment_with_evidence(
         wants_map: see the third result.
 
     Returns:
-        The answer, the evidence, and on request a map ``(1, T, ...)`` of how sure the network is, with the metadata of
-        the image.
+        The answer, the evidence, and if wanted a map ``(1, T, ...)`` of the confidence, with the metadata of the image.
     """
-    sums, sureness = SliceSums(mirrored=bool(inferer.tta)), SurenessMap(inferer.resampling)
+    sums, confidence = SliceSums(mirrored=bool(inferer.tta)), ConfidenceMap(inferer.resampling)
 
     def watch(stack: SliceStack, numbers: range, maps: tuple[Tensor, ...]) -> None:
         sums(stack, numbers, maps)
         if wants_map:
-            sureness(stack, numbers, maps)
+            confidence(stack, numbers, maps)
 
     answer = inferer.watched_by(watch)(image, network)
     before = None
@@ -77,5 +76,5 @@ def segment_with_evidence(
         classes = sums.entropies.shape[2]
         plain = answer.as_subclass(Tensor)
         before = np.stack([torch.bincount(frame.flatten(), minlength=classes).cpu().numpy() for frame in plain[0]])
-    quality_map = convert_to_dst_type(sureness.volume, image)[0] if wants_map else None
+    quality_map = convert_to_dst_type(confidence.volume, image)[0] if wants_map else None
     return answer, Evidence(sums, before), quality_map

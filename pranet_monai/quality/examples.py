@@ -38,7 +38,7 @@ BAD = 0.8
 UNCHANGED = "none"
 """What stands for the degradation of a case as it is."""
 
-_OF_COPIES = 0.3  # weight of all worse copies together, against that of the cases as they are
+_OF_COPIES = 0.3  # weight of all degraded copies together, against that of the cases as they are
 _LEAST_PATIENTS = 3
 _STEPS = 1000  # of the limit, from 0 to 1
 FOUND = 0.9
@@ -176,7 +176,7 @@ def calibrated(
     expected, truth = left_out(examples, names), np.array([one.dice for one in examples])
     limit = review_limit(examples, expected)
     parts = {"unchanged": [one.degradation == UNCHANGED for one in examples], "all": [True] * len(examples)}
-    validation: dict[str, Any] = {"method": "leave one patient out, all its worse copies included"}
+    validation: dict[str, Any] = {"method": "leave one patient out, all its degraded copies included"}
     for part, which in parts.items():
         chosen = [one for one, is_in in zip(examples, which) if is_in]
         validation[part] = {**scores(truth[which], expected[which]), **alarms(chosen, expected[which], limit)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of a run that says how good its masks probably are, where the bundle has a calibration of its weights."""
+"""Estimates the quality of a run's masks, if the bundle has a calibration of its weights."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Judgement:
-    """On one mask.
+    """The estimate for one mask.
 
     Attributes:
-        expected_dice: per organ; None where nothing can be said.
+        expected_dice: per organ; None if there is no estimate.
         review: whether a person should look at the mask first.
     """
 
@@ -37,23 +37,23 @@ class Judgement:
 
 
 class QualityJudge:
-    """Judges masks without a reference, from the pass that makes them.
+    """Estimates the quality of masks without a reference, from the pass that makes them.
 
     Args:
         network: gives opinions beside its logits, see ``networks.nets.WithOpinions``.
         label_map: the organs, or the map's name.
-        calibration: its file; where there is none, nothing is judged.
+        calibration: its file; without one there are no estimates.
         weights: file of the network's weights; a calibration of others isn't used.
         inferer: that the calibration must fit.
-        wants_map: also make a map of how sure the network is of each voxel; that needs no calibration.
+        wants_map: also make a map of the network's confidence in each voxel; that needs no calibration.
         gathers: gather the evidence without a calibration, too, to make one.
 
     Attributes:
         network: as given.
         wants_map: likewise.
-        gathers: whether passes are to be watched, for whatever reason.
+        gathers: whether evidence of the passes is gathered.
         calibration: None where nothing is judged.
-        status: "on", or in a line why not.
+        status: "on", or the reason why not.
 
     Raises:
         UsageError: the calibration can't be read, or a map is wanted of an inferer that can't be watched.
@@ -106,7 +106,7 @@ class QualityJudge:
         return found, "on"
 
     def judge(self, evidence: Evidence, frame: int, rows: Sequence[Mapping[str, Any]], voxels: int) -> Judgement:
-        """Says what is expected of a mask.
+        """Estimates the quality of a mask.
 
         Args:
             evidence: of the pass.
@@ -115,7 +115,7 @@ class QualityJudge:
             voxels: of the whole mask.
         """
         if self.calibration is None:
-            raise ValueError(f"nothing is judged: {self.status}")
+            raise ValueError(f"no quality estimate: {self.status}")
         counts = {row["organ"]: int(row.get("voxels", row.get("pixels", 0))) for row in rows}
         measures = evidence.measures(frame, self.label_map.organs, counts)
         expected = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from pranet_monai.quality.sureness import class_probabilities
+from pranet_monai.quality.confidence import class_probabilities
 from pranet_monai.transforms.slicing import SliceStack
 from torch import Tensor
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run leaves for people to judge: tables, previews, one page, and the facts of the run."""
+"""The report of a run: tables, pictures, one page, and the facts of the run."""
 
 from __future__ import annotations
 

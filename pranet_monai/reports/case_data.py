@@ -61,7 +61,7 @@ def case_data(
         (measure → organ, or "mean" → numbers); ``flags`` (organ, or "" for the case itself → flag → positions),
         ``texts`` (position → reason, remark, comment) and what ``organs`` and ``measures`` are called.
     """
-    rows = sorted(cases, key=lambda row: _as_people_count(row["case"]))
+    rows = sorted(cases, key=lambda row: _natural_order(row["case"]))
     scores: dict[str, dict[str, Row]] = {row["case"]: {} for row in rows}
     for row in metrics:
         scores.setdefault(row["case"], {})[row["organ"]] = row
@@ -99,7 +99,7 @@ def embedded_picture(path: Path) -> str | None:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _as_people_count(name: str) -> list[tuple[int, str]]:
+def _natural_order(name: str) -> list[tuple[int, str]]:
     """Sorts case 9 before case 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.lower())]
 

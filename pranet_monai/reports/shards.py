@@ -51,7 +51,7 @@ def settings_of_shards(output_dir: str | Path) -> dict[str, Any]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{path}: found that it can't be read ({type(error).__name__}: {error}); fix: run that shard again"
+            f"{path}: can't be read ({type(error).__name__}: {error}); fix: run that shard again"
         ) from error
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking at a run's masks in the browser, case by case, and saying what they are worth."""
+"""Review of a run's masks in the browser, case by case."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class ReviewedRun:
             self._open.acquire()
         except Timeout as error:
             raise UsageError(
-                f"{root}: found that it is open for review already; fix: go on there, or end that pranet-monai view"
+                f"{root}: is already open for review; fix: continue there, or stop that pranet-monai view"
             ) from error
         self._reviews = self.folder.reviews  # read now, when no other reviewer can write
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runtimes: what runs a network, faster than PyTorch does by itself, with the same labels."""
+"""Runtimes: run a network faster than eager PyTorch, with the same labels."""
 
 from __future__ import annotations
 

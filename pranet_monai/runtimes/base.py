@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a runtime is: something that runs a network faster than eager PyTorch does, with the same answer."""
+"""The base class of runtimes: they run a network faster than eager PyTorch, with the same output."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 __all__ = ["PRECISIONS", "Prepared", "Precision", "Runtime", "StandIn", "first_line", "in_eval", "one_or_several"]
 
 Precision = Literal["fp32", "bf16"]
+"""Numbers that a network computes in."""
+
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 Prepared = Callable[[Tensor], Any]
@@ -45,16 +47,16 @@ class Runtime(ABC):
     """One row of the table ``RUNTIMES``. A subclass states the facts and prepares networks.
 
     Attributes:
-        name: what people type.
-        about: one line on it.
+        name: name on the command line.
+        about: one line of description.
         precisions: type of device → what it can compute in there.
         packages: modules that must be importable.
         install: the command that brings them.
-        ending: of the files that it exports and loads; none where it has no files.
-        file_format: what these are called.
+        ending: of the files that it exports and loads; None if it has no files.
+        file_format: name of their format.
         milliseconds: of processor time per slice in fp32 and bf16, by ``benchmarks/runtimes.py --threads 1``: the ACDC
             bundle's network, 2 slices of 224 x 224, an AMD EPYC with AVX-512 bf16, a busy machine. ``auto`` takes the
-            fastest; one without isn't taken.
+            fastest; a runtime without a time isn't taken.
     """
 
     name: ClassVar[str]
@@ -78,11 +80,11 @@ class Runtime(ABC):
         """Look whether it is installed.
 
         Raises:
-            UsageError: says what is missing and what brings it.
+            UsageError: names what is missing and how to install it.
         """
         if missing := self.missing():
             raise UsageError(
-                f"runtime {self.name}: found that {' and '.join(missing)} can't be imported; fix: {self.install}, or "
+                f"runtime {self.name}: {' and '.join(missing)} can't be imported; fix: {self.install}, or "
                 "another runtime"
             )
 
@@ -92,7 +94,7 @@ class Runtime(ABC):
 
         Args:
             network: in eval mode, with its weights, on `device`; one tensor in, a tensor or a tuple of them out.
-            precision: one of those that it can.
+            precision: one of those that it supports.
             device: where the images are.
         """
 
@@ -115,7 +117,7 @@ class Runtime(ABC):
         """Write the network to a file for images of any number and size; whole or not at all.
 
         Raises:
-            NetworkError: the network is beyond what the format can hold.
+            NetworkError: the format can't represent the network.
         """
         with in_eval(network):
             try:

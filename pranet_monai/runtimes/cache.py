@@ -20,7 +20,7 @@ from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.paths import user_cache
 from torch import nn
 
-__all__ = ["cache_folder", "exported_once", "fingerprint", "weights_fingerprint", "weights_glance"]
+__all__ = ["cache_folder", "exported_once", "fingerprint", "weights_fingerprint", "quick_weights_fingerprint"]
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -77,7 +77,7 @@ def weights_fingerprint(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def weights_glance(network: nn.Module) -> list[tuple[int, int | None, float]]:
+def quick_weights_fingerprint(network: nn.Module) -> list[tuple[int, int | None, float]]:
     """What tells in a millisecond or two whether weights may have changed: of each tensor the place, version and sum.
 
     PyTorch counts a tensor's versions, save in inference mode and for changes by ``.data``: the sum is for these.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pranet_monai.errors import NetworkError, UsageError
 from pranet_monai.runtimes.base import PRECISIONS, Precision, Prepared, Runtime, first_line, in_eval
-from pranet_monai.runtimes.cache import weights_fingerprint, weights_glance
+from pranet_monai.runtimes.cache import quick_weights_fingerprint, weights_fingerprint
 from pranet_monai.runtimes.first_maps import FirstMaps
 from pranet_monai.runtimes.samples import SHAPES, check_answer
 from pranet_monai.runtimes.table import AUTO, RUNTIMES, fastest, runtime_of_file
@@ -23,8 +23,8 @@ __all__ = ["Executor"]
 class Executor:
     """Prepares a network for a runtime, and keeps what it has prepared; the ``executor`` of an inferer.
 
-    An exported network is held against the original, on a small image, before it is relied on. Weights that have
-    changed since, as those of a training, are prepared anew.
+    An exported network is compared with the original, on a small image, before it is used. Weights that have
+    changed since, as in a training, are prepared again.
 
     Args:
         runtime: a name in ``RUNTIMES``; ``"auto"``, the fastest that is installed and can run the network; or a file
@@ -77,7 +77,7 @@ class Executor:
 
     def _fingerprint(self, network: nn.Module) -> str:
         """Of its weights; they are hashed when they look different, not for each case."""
-        glance = (id(network), *weights_glance(network))
+        glance = (id(network), *quick_weights_fingerprint(network))
         if self._seen is None or self._seen[0] != glance:
             self._seen = glance, weights_fingerprint(network)
         return self._seen[1]

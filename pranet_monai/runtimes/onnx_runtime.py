@@ -15,7 +15,7 @@ from pranet_monai.runtimes.arrays import ArrayNetwork
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.cache import exported_once
 from pranet_monai.runtimes.samples import count_maps, sample
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 from torch import nn
 
 __all__ = ["INPUT", "LOGITS", "ONNXRuntime", "onnx_of"]
@@ -54,7 +54,7 @@ class ONNXRuntime(Runtime):
         """By tracing: exports in seconds what ``torch.export`` takes a minute for, and gives the same numbers."""
         outputs = [LOGITS, *(f"opinion{index}" for index in range(1, count_maps(network, network)))]
         axes = {name: {0: "batch", 2: "height", 3: "width"} for name in (INPUT, *outputs)}
-        with written_whole(path) as partial, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with atomic_write(path) as partial, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of tracing: sizes are held against the network afterwards
             torch.onnx.export(
                 network, (sample(network),), str(partial), dynamo=False, opset_version=_OPSET,

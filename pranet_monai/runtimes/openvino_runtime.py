@@ -14,7 +14,7 @@ from pranet_monai.errors import NetworkError
 from pranet_monai.runtimes.arrays import ArrayNetwork
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.onnx_runtime import onnx_of
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 from torch import nn
 
 __all__ = ["OpenVINORuntime"]
@@ -67,7 +67,7 @@ class OpenVINORuntime(Runtime):
         """OpenVINO's own format in fp32: the weights in a ``.bin``, and the ``.xml`` that gets its name after it."""
         openvino = _openvino()
         model = openvino.Core().read_model(str(onnx_of(network)))
-        with written_whole(path) as partial, written_whole(path.with_suffix(".bin")):
+        with atomic_write(path) as partial, atomic_write(path.with_suffix(".bin")):
             openvino.save_model(model, str(partial), compress_to_fp16=False)
 
 

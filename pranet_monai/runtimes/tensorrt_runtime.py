@@ -12,7 +12,7 @@ from pranet_monai.errors import BadCaseError, NetworkError, UsageError
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime, StandIn, one_or_several
 from pranet_monai.runtimes.cache import exported_once
 from pranet_monai.runtimes.onnx_runtime import INPUT, onnx_of
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 from torch import Tensor, nn
 
 __all__ = ["TensorRTRuntime"]
@@ -87,7 +87,7 @@ def _build(onnx: Path, path: Path, network: nn.Module, precision: Precision) -> 
     engine = builder.build_serialized_network(graph, config)
     if engine is None:
         raise NetworkError("runtime tensorrt: it could not build an engine for this network")
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(bytes(engine))
 
 

@@ -13,7 +13,7 @@ import torch
 from pranet_monai.errors import NetworkError
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.samples import sample
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 from torch import Tensor, nn
 
 __all__ = ["CompileRuntime", "TorchRuntime"]
@@ -44,7 +44,7 @@ class TorchRuntime(Runtime):
 
     def write(self, network: nn.Module, path: Path) -> None:
         """TorchScript by tracing: timm's attention can't be scripted."""
-        with written_whole(path) as partial, warnings.catch_warnings():
+        with atomic_write(path) as partial, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tracing: sizes are held against the network afterwards
             torch.jit.save(torch.jit.trace(network, sample(network)), str(partial))
 

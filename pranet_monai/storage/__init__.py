@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files on disk: whole or not there, named by their hash, tables and strict JSON. Knows no network and no picture."""
+"""Files on disk: atomic writes, hashes, tables and strict JSON."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are whole at any moment: the one way in which this package writes what must survive a kill."""
+"""Atomic writes: this package writes its files only in this way."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["written_whole"]
+__all__ = ["atomic_write"]
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A hidden file to write to that gets its name when the block ends well: a killed run leaves no half file.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A hidden file to write to; it is renamed to ``path`` when the block ends without error.
 
     Args:
         path: the file to write; its folder is made where it is missing. The hidden name ends as this one does.

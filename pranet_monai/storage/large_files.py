@@ -34,7 +34,7 @@ def published_hashes(bundle: Path) -> dict[Path, str]:
     try:
         content = yaml.safe_load(listing.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{listing}: found text that is no YAML ({_short(error)}); {_ALLOWED}") from error
+        raise UsageError(f"{listing}: found text that is not valid YAML ({_short(error)}); {_ALLOWED}") from error
     entries = content.get("large_files") if isinstance(content, Mapping) else content
     if entries is None:
         return {}

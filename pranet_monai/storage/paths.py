@@ -36,7 +36,9 @@ def given_path(name: str, value: Any) -> Path:
         UsageError: it is empty, which would be the current folder, or no path, as MONAI takes a name such as 2024.
     """
     if not isinstance(value, (str, Path)):
-        raise UsageError(f"{name} {value!r}: found no path; allowed: a folder, ./{value} for one of this name")
+        raise UsageError(
+            f"{name} {value!r}: found something that is not a path; allowed: a folder, ./{value} for one of this name"
+        )
     if not str(value).strip():
         raise UsageError(f"{name}: found an empty path; allowed: a folder, . for the current one")
     return Path(value).expanduser()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["CaseTable", "Row", "plain_text", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
 
@@ -35,7 +35,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         path: the file to write; its folder is made where it is missing.
         content: text (written as UTF-8) or bytes.
     """
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 

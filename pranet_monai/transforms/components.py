@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hangs together in a mask."""
+"""Connected components of masks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 def largest_components(labels: np.ndarray) -> np.ndarray:
-    """Keep the largest piece of each class; the rest becomes background.
+    """Keep the largest component of each class; the rest becomes background.
 
     Args:
-        labels: class numbers, any number of axes. Voxels that share a corner hang together.
+        labels: class numbers, any number of axes. Voxels that share a corner are connected.
 
     Returns:
         A new array of the same type.

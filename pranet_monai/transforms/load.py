@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one transform that loads cases, in whatever form they are stored."""
+"""Loads cases of every form of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import Frames, form_of
 from pranet_monai.forms.remarks import remarks_of, with_remarks
-from pranet_monai.forms.volume_reader import unused_decoder_unmentioned
+from pranet_monai.forms.volume_reader import no_decoder_warning
 
 __all__ = ["LoadCased"]
 
@@ -31,11 +31,11 @@ class LoadCased(LoadImaged):
         keys: "image", or "image" and "label".
         label_map: the classes, or their name; needed for "label". An item may name the numbering of its own file.
         frames: of a 4D file: ``"all"``, one index or a list of them, counted from 0. Ignored for the others.
-        allow_missing_keys: don't fail where a key isn't there.
+        allow_missing_keys: don't fail if a key is missing.
 
     Raises:
         UsageError: other keys, or a label without its label map.
-        BadCaseError: when a file can't be read whole, or holds what it may not; see the forms.
+        BadCaseError: a file can't be read completely, or its content isn't allowed; see the forms.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LoadCased(LoadImaged):
         frames: Frames = "all",
         allow_missing_keys: bool = False,
     ) -> None:
-        with unused_decoder_unmentioned():
+        with no_decoder_warning():
             super().__init__(keys, dtype=np.float32, image_only=True, allow_missing_keys=allow_missing_keys)
         unknown = set(self.keys) - {"image", "label"}
         if unknown or "image" not in self.keys:

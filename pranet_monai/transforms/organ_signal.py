@@ -11,9 +11,11 @@ from monai.config import KeysCollection
 from monai.transforms import GaussianSmooth, MapTransform, RandomizableTransform
 from pranet_monai.errors import UsageError
 
+__all__ = ["RandOrganSignald"]
+
 
 class RandOrganSignald(MapTransform, RandomizableTransform):
-    """Scale the signal of some organs of a slice, each by a factor of its own.
+    """Scale the signal of some organs of a slice, each by its own factor.
 
     Signal counts from the darkest pixel of the slice, taken as air. The factor fades over the organ's border, so that
     the reference's outline doesn't show in the image.
@@ -24,11 +26,11 @@ class RandOrganSignald(MapTransform, RandomizableTransform):
         factors: the range that factors are drawn from, not negative.
         prob: how likely each organ of a slice is to change.
         fade: standard deviation of the fading, in pixels.
-        allow_missing_keys: whether a missing image is passed over.
+        allow_missing_keys: don't fail if an image is missing.
 
     Raises:
-        ValueError: the factors are no range of numbers that are not negative.
-        UsageError: an image has several channels, whose organs these labels needn't outline.
+        ValueError: the factors aren't a range of non-negative numbers.
+        UsageError: an image has several channels; the labels belong to one of them.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the network's answer to files: labels, and on request probabilities, each on the image's own grid."""
+"""Writes the network's output to files: labels, and on request probabilities, on the image's own grid."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ THRESHOLD = 0.5
 
 
 class AsLabelsd(MapTransform):
-    """Makes labels of whatever the inferer gives, so that nothing but labels is ever taken for a mask.
+    """Converts the inferer's output to labels, so that only labels are written as a mask.
 
-    Labels (any integer type) stay as they are. Probabilities become the most likely class, of a single class whatever
-    reaches 0.5, and are kept under ``probabilities``.
+    Labels (any integer type) stay as they are. Probabilities become the most likely class (a single class: where
+    they reach 0.5), and are kept under ``probabilities``.
 
     Args:
         keys: keys of (frames, …) labels or (frames × classes, …) probabilities.
         out_channels: classes of the network, 1 for a single one against the background.
-        allow_missing_keys: don't fail where a key isn't there.
+        allow_missing_keys: don't fail if a key is missing.
 
     Raises:
-        UsageError: the answer is neither, such as logits.
+        UsageError: the output is neither, for example logits.
     """
 
     def __init__(self, keys: KeysCollection, out_channels: int, allow_missing_keys: bool = False) -> None:
@@ -90,18 +90,18 @@ def _checked_probabilities(maps: torch.Tensor, out_channels: int) -> torch.Tenso
 class SaveMaskd(SaveImaged):
     """Writes each mask in the form of its image: NIfTI for volumes, PNG for images, shape and place as the image's.
 
-    The file is written under a hidden name and renamed when whole: a killed run leaves no half mask. Put it after
-    ``Invertd``. Being a ``SaveImaged``, it is left out by MONAI Label, which writes its own answer.
+    The file is written under a hidden name and renamed when complete, so a killed run leaves no partial mask. Put it
+    after ``Invertd``. Being a ``SaveImaged``, it is left out by MONAI Label, which writes its own answer.
 
     Args:
         keys: keys of the masks: class numbers (1 or frames, H, W, D) or (1, H, W), with the metadata of ``LoadCased``.
         output_dir: of the run, see :class:`~pranet_monai.forms.run_folder.RunFolder`.
         label_map: names and colours of the classes, or their name.
-        weights: file of the network's weights; its hash goes into the masks, so that a later run knows its own.
+        weights: file of the network's weights; its hash is written into the masks, so that a later run recognises them.
         output_format: "nifti" (of images PNG), "dicom_seg", or "both": DICOM segmentations and reports as well, for
             cases that are DICOM.
         algorithm: name and version of the bundle, which DICOM objects tell.
-        allow_missing_keys: don't fail where a key isn't there.
+        allow_missing_keys: don't fail if a key is missing.
 
     Raises:
         UsageError: when a mask holds anything but class numbers; an unknown format.
@@ -161,7 +161,7 @@ class _SaveMapd(SaveImaged, ABC):
     Args:
         keys: keys of the maps, turned back to the image's grid.
         output_dir: of the run.
-        allow_missing_keys: don't fail where a key isn't there.
+        allow_missing_keys: don't fail if a key is missing.
     """
 
     def __init__(self, keys: KeysCollection, output_dir: str | Path, allow_missing_keys: bool = False) -> None:
@@ -190,7 +190,7 @@ class SaveProbabilitiesd(_SaveMapd):
 
 
 class SaveQualityMapd(_SaveMapd):
-    """Writes how sure the network is of each voxel, 0 to 1, (1 or frames, …), as ``<case>_quality``."""
+    """Writes the network's confidence in each voxel, 0 to 1, (1 or frames, …), as ``<case>_quality``."""
 
     def write(self, form: Form, case: str, maps: MetaTensor) -> None:
         """See the base class."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes seen as stacks of 2D slices: the axis to cut along, how fine a slice is, the cut, and its neighbours."""
+"""Volumes as stacks of 2D slices: the slicing axis, the pixel spacing, cutting, and neighbours."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _affines(inputs: Tensor) -> np.ndarray:
 
 
 def neighbours(adjacent_slices: int, slices: int) -> Tensor:
-    """Which slices a 2D network sees when it is to decide on one: that one and those beside it.
+    """The slices that a 2D network sees for one slice: the slice itself and its neighbours.
 
-    Beyond either end of a stack its outermost slice stands in.
+    Beyond either end of the stack the outermost slice is repeated.
 
     Args:
         adjacent_slices: n, on each side.

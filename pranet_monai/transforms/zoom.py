@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the papers resize on the device: slices and label maps as ``scipy.ndimage.zoom`` does, RGB images as Pillow.
+"""Resizing as in the papers, on the device: slices and label maps like ``scipy.ndimage.zoom``, RGB images like Pillow.
 
 Spline zoom is linear and separable, so along one axis it is a matrix that depends on the two lengths only. scipy itself
 makes that matrix, once per pair of lengths, by zooming the identity; a batch of planes then costs two matrix products.
@@ -74,7 +74,7 @@ class ResizePlanesd(MapTransform):
     Args:
         keys: keys of the images, floating-point tensors ``(C, H, W)``.
         size: ``(h, w)`` wanted.
-        allow_missing_keys: don't fail where a key isn't there.
+        allow_missing_keys: don't fail if a key is missing.
     """
 
     def __init__(self, keys: KeysCollection, size: Sequence[int], allow_missing_keys: bool = False) -> None:
@@ -96,7 +96,7 @@ class ZoomPlanesd(MapTransform):
         keys: keys of the slices, tensors ``(C, H, W)``.
         size: ``(h, w)`` wanted.
         order: 3, 1 or 0, one for all keys or one for each.
-        allow_missing_keys: don't fail where a key isn't there.
+        allow_missing_keys: don't fail if a key is missing.
 
     Raises:
         ValueError: see :func:`zoom_planes`.

@@ -173,7 +173,7 @@ def test_check_finds_a_stale_file_and_writes_nothing(root: Path, capsys: pytest.
         ),
         ("label_map: acdc", "label_map: [", "tiny_segmentation/bundle.yaml", "bundle.yaml is not YAML"),
         ("label_map: acdc", "", "tiny_segmentation/bundle.yaml", "must name its label_map, one of acdc"),
-        ("label_map: acdc", "label_map: acdc\nclasses: {1: a}", "tiny_segmentation/bundle.yaml", "one of both"),
+        ("label_map: acdc", "label_map: acdc\nclasses: {1: a}", "tiny_segmentation/bundle.yaml", "one of the two"),
         ("label_map: acdc", "classes: {1: My Liver}", "tiny_segmentation/bundle.yaml", "named .'My Liver'.*lower-case"),
         ("label_map: acdc", "classes: {one: a}", "tiny_segmentation/bundle.yaml", "found 'one' for a number"),
         ("label_map: acdc", "classes: {0: liver}", "tiny_segmentation/bundle.yaml", "0 is liver"),

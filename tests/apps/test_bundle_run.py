@@ -42,8 +42,8 @@ def test_right_use_passes_and_makes_the_folder(folders: dict[str, Path]) -> None
     [
         ("dataset_dir", "nowhere", "dataset_dir {0}/nowhere: found no such folder or file"),
         ("dataset_dir", "bundle", "dataset_dir {0}/bundle: found no volume in it"),
-        ("output_dir", "x.nii.gz", "output_dir {0}/x.nii.gz: found that it can't be written (File exists)"),
-        ("output_dir", "x.nii.gz/out", "output_dir {0}/x.nii.gz/out: found that it can't be written (Not a directory)"),
+        ("output_dir", "x.nii.gz", "output_dir {0}/x.nii.gz: can't be written (File exists)"),
+        ("output_dir", "x.nii.gz/out", "output_dir {0}/x.nii.gz/out: can't be written (Not a directory)"),
         (
             "weights",
             "bundle/models/best.pt",

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from pranet_monai.__main__ import main
-from pranet_monai.apps.bundle_weights import in_half
+from pranet_monai.apps.bundle_weights import to_half_precision
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.networks.nets import EMCADNet
 
@@ -57,7 +57,7 @@ def test_several_trainings_give_their_mean(tmp_path: Path) -> None:
 
 def test_half_leaves_counts_alone() -> None:
     state = {"n": torch.tensor(7), "bn.running_var": torch.tensor([1e6]), "conv.weight": torch.tensor([0.5])}
-    kinds = {name: value.dtype for name, value in in_half(state).items()}
+    kinds = {name: value.dtype for name, value in to_half_precision(state).items()}
     assert kinds == {"n": torch.int64, "bn.running_var": torch.float32, "conv.weight": torch.float16}
 
 

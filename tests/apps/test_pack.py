@@ -80,7 +80,7 @@ def test_same_content_is_the_same_file(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metadata", "found"),
     [
-        ('{"version": ', "text that is no JSON"),
+        ('{"version": ', "text that is not valid JSON"),
         ('["1.2.3"]', "found list; allowed: an object"),
         ("{}", "found version None; allowed: text such as 0.1.0"),
         ('{"version": 1}', "found version 1;"),
@@ -102,7 +102,7 @@ def test_a_version_that_is_none_is_wrong_use(
 
 
 def test_not_a_bundle(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="without configs/inference.json, which is no bundle"):
+    with pytest.raises(UsageError, match="without configs/inference.json, which is not a bundle"):
         pack.pack_bundle(tmp_path, tmp_path)
 
 

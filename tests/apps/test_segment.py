@@ -211,6 +211,6 @@ def test_ctrl_c_is_130(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 130, done.stderr
     assert (
-        "stopped: finished cases are kept; the same command with --resume goes on" in done.stderr
+        "stopped: finished cases are kept; to continue, run the same command with --resume" in done.stderr
         and "Traceback" not in done.stderr
     )

@@ -119,9 +119,9 @@ def test_unknown_names_list_what_there_is(make_bundle: MakeBundle, variable: Non
     [
         ("twice", r"found 2 of this short name: .*one_segmentation, .*two_segmentation; fix: name one in full"),
         ("data", "found a folder without configs/inference.json"),
-        ("text.zip", "found a file that is no zip"),
+        ("text.zip", "found a file that is not a zip"),
         ("newer", r"found bundle_format 99, made for a newer pranet_monai; allowed: up to 1; fix: pip install"),
-        ("broken", "metadata.json: found text that is no JSON"),
+        ("broken", "metadata.json: found text that is not valid JSON"),
     ],
 )
 def test_wrong_use_is_named(make_bundle: MakeBundle, variable: None, given: str, message: str) -> None:

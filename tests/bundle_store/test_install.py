@@ -86,9 +86,9 @@ TOP = "heart_segmentation"
         ({f"{TOP}/../../evil.txt": b"x"}, "evil.txt', which could lead out of the bundle's folder"),
         ({f"{TOP}/configs/..\\..\\evil.txt": b"x"}, "could lead out"),
         ({f"{TOP}/C:evil.txt": b"x"}, "could lead out"),
-        ({"/etc/evil.txt": b"x"}, "is no packed bundle: found , heart_segmentation in it"),
-        ({"evil.txt": b"x"}, "is no packed bundle: found evil.txt, heart_segmentation in it"),
-        ({f"{TOP}/configs/inference.json": None}, "is no packed bundle: found heart_segmentation in it; allowed"),
+        ({"/etc/evil.txt": b"x"}, "is not a packed bundle: found , heart_segmentation in it"),
+        ({"evil.txt": b"x"}, "is not a packed bundle: found evil.txt, heart_segmentation in it"),
+        ({f"{TOP}/configs/inference.json": None}, "is not a packed bundle: found heart_segmentation in it; allowed"),
         ({f"{TOP}/models/model.pt": b"other"}, "model.pt: found SHA-256 .*; allowed: .*large_files.yml"),
         ({f"{TOP}/configs/metadata.json": b'{"bundle_format": 99}'}, "bundle_format 99, made for a newer"),
     ],
@@ -123,7 +123,7 @@ def test_a_damaged_zip_is_named(packed: Path, machine: Path) -> None:
     with pytest.raises(UsageError, match="bad.zip: found a damaged zip"):
         install_bundle(machine / "bad.zip")
     (machine / "half.zip").write_bytes(packed.read_bytes()[:1000])
-    with pytest.raises(UsageError, match="half.zip: found a file that is no whole zip"):
+    with pytest.raises(UsageError, match="half.zip: found an incomplete or damaged zip"):
         install_bundle(machine / "half.zip")
 
 
@@ -134,7 +134,8 @@ def test_too_large_a_zip_is_refused(packed: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("source", "message"), [("nowhere.zip", "found no such file or folder"), (".", "is no bundle: it has no configs")]
+    ("source", "message"),
+    [("nowhere.zip", "found no such file or folder"), (".", "is not a bundle: it has no configs")],
 )
 def test_wrong_sources_are_named(source: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -31,7 +31,7 @@ def test_the_last_training_counts(make_bundle: MakeBundle) -> None:
     assert weights_line(bundle, "model_trained.pt").startswith("weights trained here, 19")
 
 
-def test_images_are_refused_in_words(make_bundle: MakeBundle) -> None:
+def test_images_are_refused_with_a_reason(make_bundle: MakeBundle) -> None:
     bundle = for_kind(make_bundle("model", "a_segmentation", short_name="a"), "image")
     with pytest.raises(UsageError, match="^bundle a: found one for RGB images; .* fix: pranet-monai segment"):
         check_serves(bundle)
@@ -59,5 +59,5 @@ def test_some_of_an_app(make_bundle: MakeBundle, machine: Path) -> None:
     assert [bundle.short_name for bundle in served_bundles(machine, ["a"])] == ["a"]
     with pytest.raises(UsageError, match="--conf models c: found no such bundle in .*; here are a, b"):
         served_bundles(machine, ["c"])
-    with pytest.raises(UsageError, match="found no bundle; fix: make the app anew"):
+    with pytest.raises(UsageError, match="found no bundle; fix: make the app again"):
         served_bundles(machine / "empty")

@@ -99,7 +99,7 @@ def test_calibrate_writes_what_runs_use(
     table = tmp_path / "examples.csv"
     command = ["calibrate", str(bundle), str(sample), "--split", str(split), "--part", "val", "--copies", "1"]
     assert main([*command, "--examples", str(table), "--quiet"]) == 0
-    assert "written: " in (said := capsys.readouterr().out) and "on patients left out" in said
+    assert "written: " in (said := capsys.readouterr().out) and "on held-out patients" in said
     rows = read_csv(table)
     assert len(rows) == 3 * 2 * 2 * 3, "patients, time points, the case and its copy, organs"
     assert {row["patient"] for row in rows} == {"phantom001", "phantom002", "phantom003"}

@@ -42,7 +42,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("runtime", "nowhere/acdc.onnx", "--runtime nowhere/acdc.onnx: found no such file; fix: pranet-monai export"),
     ("dataset_dir", "", "dataset_dir: found an empty path; allowed: a folder, . for the current one"),
     ("output_dir", " ", "output_dir: found an empty path"),
-    ("output_dir", 2024, "output_dir 2024: found no path; allowed: a folder, ./2024 for one of this name"),
+    (
+        "output_dir",
+        2024,
+        "output_dir 2024: found something that is not a path; allowed: a folder, ./2024 for one of this name",
+    ),
 ]
 
 
@@ -123,7 +127,7 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path: Path, door: str, number: int,
         said = process.stderr.read()
     option = "--resume True" if door == "monai" else "--resume"
     assert process.returncode == code, said
-    assert said.splitlines()[-1] == f"stopped: finished cases are kept; the same command with {option} goes on"
+    assert said.splitlines()[-1] == f"stopped: finished cases are kept; to continue, run the same command with {option}"
     assert "Traceback" not in said and "terminating" not in said
     rows = read_csv(table)
     assert 0 < len(rows) < 60 and {row["status"] for row in rows} == {"ok"}

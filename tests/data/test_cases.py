@@ -168,7 +168,7 @@ def test_folder_that_cannot_be_listed_is_not_passed_over(tmp_path: Path, monkeyp
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", denied)
-    with pytest.raises(UsageError, match=r"locked: found that this folder can't be listed \(Permission denied\)"):
+    with pytest.raises(UsageError, match=r"locked: this folder can't be listed \(Permission denied\)"):
         find_cases(tmp_path)
 
 

@@ -154,7 +154,7 @@ def test_validation_is_apart_from_training() -> None:
     ("text", "found"),
     [
         ('{"train": ["a"]}', 'found no "parts" that are named lists'),
-        ("{", "found no JSON"),
+        ("{", "found text that is not valid JSON"),
         ('{"parts": {"train": "a"}}', "found 'a' as part 'train', no list of names"),
         ('{"parts": {"train": ["a"], "val": ["a"]}}', "1 patients are in more than one place"),
     ],

@@ -217,7 +217,7 @@ def test_single_passes_are_those_of_the_command_line(label: Label, expected: Pat
         ({"device": "quantum"}, "quantum"),
     ],
 )
-def test_wrong_use_reaches_the_client_in_words(label: Label, params: dict[str, Any], sentence: str) -> None:
+def test_wrong_use_reaches_the_client_as_a_message(label: Label, params: dict[str, Any], sentence: str) -> None:
     code = f"client.infer({NAME!r}, {label.cases[0]!r}, {params!r})"
     caught = label.client(f"try: {code}\nexcept Exception as error: print(error.msg)")
     assert "Status: 400" in caught and sentence in caught and "Traceback" not in caught

@@ -89,7 +89,7 @@ def test_a_case_that_no_worker_survives_is_a_failed_row(tmp_path: Path) -> None:
 def test_the_reason_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "case0.dies").touch()
     (result,) = RaySchedule(CASES[:1], partial(Worker, tmp_path), 1)
-    assert "its worker died 3 times" in result.reason and "fix: see that there is memory" in result.reason
+    assert "its worker died 3 times" in result.reason and "fix: make sure that there is memory" in result.reason
 
 
 def test_workers_that_never_live_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

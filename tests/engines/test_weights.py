@@ -143,7 +143,7 @@ def test_published_hash_of_the_bundle_is_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("large_files: [", "found text that is no YAML"),
+        ("large_files: [", "found text that is not valid YAML"),
         ("large_files: 3", "found int in place of a list"),
         ("just text", "found str in place of a list"),
         ("large_files: [models/model.pt]", "found the entry 'models/model.pt'"),

@@ -107,7 +107,7 @@ def test_a_claim_beyond_memory_is_a_row(
     monkeypatch.setattr(claims, "available_memory", lambda: 16 << 30)
     path = make(tmp_path)
     item = CaseDataset([{"case": "x", "image": str(path)}], LoadCased("image"))[0]
-    assert item["error"].startswith(f"{path}: found a claim of "), item["error"]
+    assert item["error"].startswith(f"{path}: found a header that claims "), item["error"]
     assert "TiB of memory" in item["error"] or "GiB of memory" in item["error"]
     assert "allowed: 16 GiB, what is available now; fix: crop or split it" in item["error"]
 
@@ -115,7 +115,7 @@ def test_a_claim_beyond_memory_is_a_row(
 def test_the_claim_is_weighed_before_the_data_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = huge_gzip(tmp_path)
     monkeypatch.setattr(claims, "unpacked_bytes", None)
-    with pytest.raises(BadCaseError, match="found a claim of 30000 x 30000 x 30000 values"):
+    with pytest.raises(BadCaseError, match="found a header that claims 30000 x 30000 x 30000 values"):
         form_of({"image": path}).read_image({"image": path})
 
 
@@ -146,7 +146,7 @@ def test_unpacking_stops_far_behind_the_claim(tmp_path: Path, monkeypatch: pytes
     packer = zlib.compressobj(wbits=31)
     content = packer.compress(header((5, 5, 5)) + bytes(250)) + packer.compress(bytes(64 << 20)) + packer.flush()
     (tmp_path / "x.nii.gz").write_bytes(content[:-8] + bytes(8))  # with a wrong checksum
-    with pytest.raises(BadCaseError, match="goes on more than 4 MiB behind the 602 bytes of its header's claim"):
+    with pytest.raises(BadCaseError, match="continues more than 4 MiB behind the 602 bytes of its header's claim"):
         form_of({"image": tmp_path / "x.nii.gz"}).read_image({"image": tmp_path / "x.nii.gz"})
 
 
@@ -165,7 +165,7 @@ def test_rgb_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read({"image": path}).shape == (3, 50, 100)
     with monkeypatch.context() as less:
         less.setattr(claims, "available_memory", lambda: 1000)
-        with pytest.raises(BadCaseError, match="x.png: found a claim of 50 x 100 x 3 values"):
+        with pytest.raises(BadCaseError, match="x.png: found a header that claims 50 x 100 x 3 values"):
             read({"image": path})
     monkeypatch.setattr(PngImagePlugin.Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(BadCaseError, match=r"x.png: found Image size \(5000 pixels\).*allowed: 2000 pixels; fix: crop"):
@@ -176,4 +176,4 @@ def test_this_process_survives(tmp_path: Path) -> None:
     """Nothing is replaced here: whatever this machine has left, it is less than the claim."""
     assert (memory.available_memory() or 0) < HUGE**3 * 12
     item = CaseDataset([{"case": "x", "image": str(huge_gzip(tmp_path))}], LoadCased("image"))[0]
-    assert "x.nii.gz: found a claim of 30000 x 30000 x 30000 values, which need 295 TiB" in item["error"]
+    assert "x.nii.gz: found a header that claims 30000 x 30000 x 30000 values, which need 295 TiB" in item["error"]

@@ -77,8 +77,7 @@ def test_sizes_of_zero_are_remarked(tmp_path: Path) -> None:
     seen = read(patch(tmp_path / "x.nii", no_codes, no_sizes))
     assert np.allclose(np.linalg.norm(seen.affine[:3, :3], axis=0), 1)
     assert remarks_of(seen) == [
-        "the header gives voxels of 0 x 0 x 0 and no sform: 0 was taken as 1 mm, so that lengths and "
-        "volumes mean little",
+        "the header gives voxels of 0 x 0 x 0 and no sform: 0 was taken as 1 mm, lengths and volumes are not reliable",
         "the header has neither sform nor qform: first axis taken as right to left",
     ]
 

@@ -60,7 +60,7 @@ def singular() -> Tensor:
     [
         (torch.zeros(1, 8, 8), r"\(1, 8, 8\)"),
         (torch.zeros(1, 1, 8, 0, 8), "at least one pixel"),
-        (torch.zeros(1, 3, 8, 8, 8), "3 input channels are no whole number of frames of 2"),
+        (torch.zeros(1, 3, 8, 8, 8), "3 input channels are not a whole number of frames of 2"),
         (MetaTensor(torch.zeros(1, 2, 8, 8, 8), affine=singular()), "invertible"),
         (MetaTensor(torch.zeros(1, 2, 8, 8, 8), affine=affine() * float("nan")), "finite"),
     ],

@@ -104,7 +104,7 @@ def test_files_that_hold_no_state_dict(content: Any, tmp_path: Path) -> None:
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "page.pth").write_text("<html>sign in to download</html>")
-    with pytest.raises(ValueError, match=r"page\.pth is no checkpoint that can be read safely"):
+    with pytest.raises(ValueError, match=r"page\.pth is not a checkpoint that can be read safely"):
         read_checkpoint(tmp_path / "page.pth")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_checkpoint(tmp_path / "missing.pth")

@@ -47,7 +47,7 @@ def test_names_that_become_one_stay_apart(tmp_path: Path) -> None:
 def test_what_cant_be_understood_describes_nothing(tmp_path: Path, content: Any) -> None:
     said = written(tmp_path, content)
     assert said.names == {} and len(said.remarks) == 1
-    assert "dataset.json: found nothing that can be understood" in said.remarks[0]
+    assert "dataset.json: can't be understood" in said.remarks[0]
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_by_a_pattern() -> None:
     assert of("scanA-001-x", "scanA-002-x", "scanB-001-x", pattern="scan[A-Z]") == ["scanA", "scanA", "scanB"]
     with pytest.raises(UsageError, match="no patient by it in other"):
         of("scanA", "other", pattern="scan[A-Z]")
-    with pytest.raises(UsageError, match="no regular expression"):
+    with pytest.raises(UsageError, match="invalid regular expression"):
         of("scanA", pattern="[")
 
 

@@ -107,7 +107,7 @@ def nan_in_the_image(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (fractions, "labels/bob.nii.gz: found label values that are no whole numbers, such as 0."),
+        (fractions, "labels/bob.nii.gz: found label values that are not whole numbers, such as 0."),
         (another_grid, "labels/bob.nii.gz: found labels that lie up to"),
         (another_shape, "labels/bob.nii.gz: found labels of shape (6, 9, 4)"),
         (below_zero, "labels/bob.nii.gz: found the label number -1"),

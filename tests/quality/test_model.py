@@ -86,7 +86,7 @@ def test_review_spares_the_good_ones_as_they_are() -> None:
     """Bad ones that look good are left unfound rather than have more than 15 % of the good ones marked."""
     good = np.linspace(0.7, 0.89, 20)
     examples = [*(organ_of(f"b{i}", 0.5) for i in range(10)), *(organ_of(f"g{i}", 0.9) for i in range(20))]
-    examples += [organ_of("worse copy", 0.9, "noise")]
+    examples += [organ_of("degraded copy", 0.9, "noise")]
     limit = review_limit(examples, [*np.full(10, 0.95), *good, 0.1])
     assert sum(good < limit) == 3
     assert review_limit([organ_of("g", 0.9)], [0.95]) == 0.8

@@ -102,12 +102,12 @@ def test_nothing_changes_in_the_mask_and_a_network_without_opinions_will_do() ->
 
 def test_the_map_is_the_mean_probability_of_the_class_decided_for() -> None:
     inputs = volume(1, 1, 20, 24, 7)
-    _, _, sureness = segment_with_evidence(SliceVolumeInferer(axis=2), inputs, TwoMinds(), wants_map=True)
+    _, _, confidence = segment_with_evidence(SliceVolumeInferer(axis=2), inputs, TwoMinds(), wants_map=True)
     soft, opinion = whole_maps(inputs)
     decided = soft.argmax(0)[None]
     expected = (np.take_along_axis(soft, decided, 0) + np.take_along_axis(opinion, decided, 0)) / 2
-    assert sureness is not None and sureness.shape == inputs.shape
-    np.testing.assert_allclose(sureness[0].numpy(), expected, atol=1e-5)
+    assert confidence is not None and confidence.shape == inputs.shape
+    np.testing.assert_allclose(confidence[0].numpy(), expected, atol=1e-5)
 
 
 def test_a_single_class_is_judged_against_the_background() -> None:

@@ -64,7 +64,7 @@ def test_preview_shows_the_image_as_it_lies(report: RunReport) -> None:
 
 @pytest.mark.parametrize("option", ["protocol", "tolerance_mm", "missed", "definition"])
 def test_options_of_volumes_are_refused(option: str) -> None:
-    with pytest.raises(UsageError, match=f"{option}: means nothing for the kind 'image'; its options: none"):
+    with pytest.raises(UsageError, match=f"{option}: has no meaning for the kind 'image'; its options: none"):
         create_kind("image", **{option: "paper"})
 
 
@@ -75,5 +75,5 @@ def test_kinds_by_name() -> None:
     for tolerance in (-1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match=f"tolerance_mm={tolerance}: allowed: 0 mm or more"):
             create_kind("volume", tolerance_mm=tolerance)
-    with pytest.raises(UsageError, match="tolerance: means nothing .* definition, tolerance_mm, missed, protocol"):
+    with pytest.raises(UsageError, match="tolerance: has no meaning .* definition, tolerance_mm, missed, protocol"):
         create_kind("volume", tolerance=1.0)

@@ -91,7 +91,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page(folder / "report" / "index.html")
 
 
-def test_data_hold_every_case_as_people_count(tmp_path: Path, evaluated: Page) -> None:
+def test_data_hold_every_case_in_natural_order(tmp_path: Path, evaluated: Page) -> None:
     assert evaluated.data["cases"] == ["<b>evil</b>", "good", "middle", "worst"]
     assert evaluated.data["status"] == ["failed", "ok", "ok", "ok"]
     assert evaluated.data["texts"] == {"0": {"reason": "a & b < c"}}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A review in a browser.
 
-``python -m tests.review.browser RESULTS docs/images/view.png`` takes the picture for the docs, of a run such as
-README's sample.
+``python -m tests.review.browser RESULTS docs/images/view.png`` takes the picture for the docs, of a run of README's
+sample with ``--quality-map``; with ``--dark`` it takes ``view_dark.png``.
 """
 
 from __future__ import annotations

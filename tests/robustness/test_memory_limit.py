@@ -51,4 +51,4 @@ raise SystemExit(segment({str(data)!r}, {str(tmp_path / "out")!r}, Path({str(tmp
     assert done.returncode == 1
     rows = {row["case"]: row for row in read_csv(tmp_path / "out" / "report" / "cases.csv")}
     assert rows["small"]["status"] == "ok"
-    assert "found a claim of 600 x 600 x 580 values, which need 2.33 GiB of memory" in rows["large"]["reason"]
+    assert "found a header that claims 600 x 600 x 580 values, which need 2.33 GiB of memory" in rows["large"]["reason"]

@@ -75,10 +75,10 @@ def test_exported_once(cache: Path) -> None:
 
 
 def test_a_failed_export_leaves_nothing_and_is_tried_again(cache: Path) -> None:
-    from pranet_monai.storage.atomic import written_whole
+    from pranet_monai.storage.atomic import atomic_write
 
     def export(network: nn.Module, path: Path) -> None:
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("half")
             if not tried:
                 tried.append(path)
@@ -97,11 +97,11 @@ from pathlib import Path
 import platformdirs
 platformdirs.user_cache_path = lambda name, **_: Path(sys.argv[1])
 from pranet_monai.runtimes.cache import exported_once
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 from tests.runtimes.conftest import small_net
 def export(network, path):
     print("exports", flush=True)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("first half, ")
         time.sleep(1.5)
         with partial.open("a") as file:

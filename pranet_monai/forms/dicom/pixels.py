@@ -15,7 +15,7 @@ from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.dicom.header import Plane, library
 from pranet_monai.forms.dicom.places import open_file
 from pranet_monai.forms.dicom.stack import Stack
-from pranet_monai.forms.files import unreadable_is_a_bad_case
+from pranet_monai.forms.files import as_bad_case
 
 __all__ = ["read_dataset", "read_voxels", "stored_pixels"]
 
@@ -50,7 +50,7 @@ def read_voxels(name: str, stack: Stack, remarks: list[str]) -> np.ndarray:
                 turned += _is_turned(dataset)
                 voxels[time, :, :, index] = _rescaled(picture, dataset, frame).T
     if turned:
-        remarks.append("MONOCHROME1: grey values turned over, so that brighter is more")
+        remarks.append("MONOCHROME1: grey values inverted, so that brighter means more")
     return voxels
 
 
@@ -74,7 +74,7 @@ def stored_pixels(plane: Plane) -> str:
 
 def _named(place: str) -> Any:
     advice = "allowed: a whole file whose compression is known; fix: copy it again, or export it uncompressed"
-    return unreadable_is_a_bad_case(f"{place}: found pixels that can't be read", advice)
+    return as_bad_case(f"{place}: found pixels that can't be read", advice)
 
 
 def _pictures(place: str, dataset: Any, frames: list[int]) -> Iterator[np.ndarray]:

@@ -21,7 +21,7 @@ from pranet_monai.forms.dicom.pixels import read_dataset
 from pranet_monai.forms.dicom.places import dicom_files
 from pranet_monai.forms.dicom.series import IMAGES, Series
 from pranet_monai.forms.dicom.stack import SAME_PLACE_MM, Stack
-from pranet_monai.forms.files import file_extension, unreadable_is_a_bad_case
+from pranet_monai.forms.files import as_bad_case, file_extension
 from pranet_monai.forms.grid import ORIGINAL_SHAPE, finite_voxels, original_affine, volume_tensor
 from pranet_monai.forms.rgb_image import read_rgb
 from pranet_monai.forms.search import Search
@@ -206,7 +206,7 @@ def segment_classes(label: str, stack: Stack, label_map: LabelMap, remarks: list
     columns, rows, slices, *_ = stack.shape
     classes = np.zeros((len(stack.frames), columns, rows, slices), dtype=np.uint8)
     for place in _of_same_series(label) if len(stack.frames) > 1 else [label]:
-        with unreadable_is_a_bad_case(f"{place}: found a segmentation that can't be read", "fix: export it again"):
+        with as_bad_case(f"{place}: found a segmentation that can't be read", "fix: export it again"):
             dataset = read_dataset(place)
             _fill(classes, place, dataset, stack, _classes_of_segments(place, dataset, label_map, remarks))
     return classes
@@ -291,7 +291,7 @@ def _plane_of(place: str, groups: Any, where: dict[tuple[str, int], tuple[int, i
     nearest = int(np.argmin(away))
     if away[nearest] > SAME_PLACE_MM or len(stack.frames) > 1:
         raise BadCaseError(
-            f"{place}: found a picture at {position.round(2).tolist()} mm that is of no plane of the series; allowed: "
-            "the planes of the series that it was drawn on; fix: resample it onto them"
+            f"{place}: found a picture at {position.round(2).tolist()} mm that belongs to no plane of the series; "
+            "allowed: the planes of the series that it was drawn on; fix: resample it onto them"
         )
     return 0, nearest

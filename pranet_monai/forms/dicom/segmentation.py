@@ -19,7 +19,7 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.header import Plane, library
 from pranet_monai.forms.dicom.pixels import read_dataset
 from pranet_monai.forms.provenance import Algorithm, Provenance
-from pranet_monai.storage.atomic import written_whole
+from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["MANUFACTURER", "coded", "make_segmentation", "save_object", "source_datasets", "written_provenance"]
 
@@ -208,7 +208,7 @@ def _dataset(pydicom: Any, **elements: Any) -> Any:
 
 def save_object(path: Path, dataset: Any) -> None:
     """Writes an object whole or not at all."""
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         dataset.save_as(partial, enforce_file_format=True)
 
 

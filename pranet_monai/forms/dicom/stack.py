@@ -115,7 +115,7 @@ def _without_doubles(
     odd = next(place for place in single if len(place) != usual)
     raise BadCaseError(
         f"{name}: found {len(odd)} different planes at one place ({_files(odd)}), {usual} at most others; allowed: the "
-        "same number everywhere; fix: export the whole series again, or take away what isn't of it"
+        "same number everywhere; fix: export the whole series again, or remove what isn't part of it"
     )
 
 

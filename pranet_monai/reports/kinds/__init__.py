@@ -32,6 +32,6 @@ def create_kind(name: str, **options: Any) -> Kind:
     unknown = [option for option in options if option not in known]
     if unknown:
         raise UsageError(
-            f"{', '.join(unknown)}: means nothing for the kind {name!r}; its options: {', '.join(known) or 'none'}"
+            f"{', '.join(unknown)}: has no meaning for the kind {name!r}; its options: {', '.join(known) or 'none'}"
         )
     return KINDS[name](**options)

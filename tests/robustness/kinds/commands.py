@@ -104,20 +104,18 @@ KINDS = [
     Command(
         "a folder within that can't be listed", prepared("data", make=locked), 2, "can't be listed (Permission denied)"
     ),
-    Command(
-        "a file where the output should go", prepared("data", make=file_in_the_way), 2, "found that it can't be written"
-    ),
+    Command("a file where the output should go", prepared("data", make=file_in_the_way), 2, "can't be written"),
     Command(
         "an output folder without the right to write",
         prepared("data", make=no_right_to_write),
         2,
-        "found that it can't be written (Permission denied)",
+        "can't be written (Permission denied)",
     ),
     Command(
         "output into /proc",
         lambda folder: [*prepared("data", make=volume)(folder)[:1], "/proc/x"],
         2,
-        "found that it can't be written",
+        "can't be written",
     ),
     Command(
         "a folder where the mask should go", prepared("data", make=mask_in_the_way), 1, "found a folder of this name"

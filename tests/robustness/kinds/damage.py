@@ -22,7 +22,7 @@ from .formats import by_itk, bytes_of
 RNG = np.random.default_rng(14)
 
 
-class Evil:
+class CodeInPickle:
     """What unpickling would run."""
 
     def __reduce__(self) -> tuple:
@@ -178,9 +178,9 @@ KINDS = [
         "a Git LFS pointer", bytes_of("x.nii.gz", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), UNREAD
     ),
     Kind("a packed file of zeros without end", bomb, failed("of memory as float32 with two copies")),
-    Kind("a pickle named .npz", bytes_of("x.npz", pickle.dumps(Evil())), PICKLE),
-    Kind("a pickled object in .npz", npz(image=np.array([Evil()], dtype=object)), PICKLE),
-    Kind("a pickle inside of .npz", npz_of("image.npy", pickle.dumps(Evil())), NO_ARRAY),
+    Kind("a pickle named .npz", bytes_of("x.npz", pickle.dumps(CodeInPickle())), PICKLE),
+    Kind("a pickled object in .npz", npz(image=np.array([CodeInPickle()], dtype=object)), PICKLE),
+    Kind("a pickle inside of .npz", npz_of("image.npy", pickle.dumps(CodeInPickle())), NO_ARRAY),
     Kind(
         ".npz that claims more than memory",
         npz_of("image.npy", claim((30000,) * 3)),

@@ -31,7 +31,7 @@ _LEAST_SD = 0.15  # of the logarithm of a size: 15 % of the size
 def examples_of_case(
     segmenter: Segmenter, case: Mapping[str, Any], patient: str, copies: int, usual: Mapping[str, OrganSize]
 ) -> list[Example]:
-    """Segments a labelled case and worse copies of it.
+    """Segments a labelled case and degraded copies of it.
 
     Args:
         segmenter: that gathers evidence.
@@ -91,7 +91,7 @@ def _usual(values: Sequence[float]) -> OrganSize:
 def _copies(
     image: MetaTensor, label: MetaTensor, name: str, copies: int
 ) -> Iterator[tuple[str, float, MetaTensor, np.ndarray]]:
-    """The case itself, then its worse copies: degradation, strength, image and class numbers of its frames."""
+    """The case itself, then its degraded copies: degradation, strength, image and class numbers of its frames."""
     yield UNCHANGED, 0.0, image, label.numpy(force=True)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     is_volume = image.ndim == 4

@@ -10,10 +10,10 @@ from pranet_monai.inferers import Resampling
 from pranet_monai.transforms.slicing import SliceStack
 from torch import Tensor
 
-__all__ = ["SurenessMap", "class_probabilities"]
+__all__ = ["ConfidenceMap", "class_probabilities"]
 
 
-class SurenessMap:
+class ConfidenceMap:
     """Watches a :class:`~pranet_monai.inferers.SliceVolumeInferer`; see its ``watched_by``.
 
     A pixel's value is the probability of the class decided for, mean over the final logits and the opinions: 1 where
@@ -32,7 +32,7 @@ class SurenessMap:
         probabilities = [class_probabilities(logits) for logits in maps]
         decided = probabilities[0].max(1, keepdim=True).indices
         sure = torch.stack([one.gather(1, decided) for one in probabilities]).mean(0)
-        planes = self.resampling.back(sure, stack.size, lambda sureness: sureness)
+        planes = self.resampling.back(sure, stack.size, lambda confidence: confidence)
         if self._stack is None:
             self._stack = stack.blank(1, torch.float32)
         self._stack.put(numbers, planes.clamp(0, 1))
