@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from nibabel.orientations import io_orientation
 
-__all__ = ["ANATOMICAL_AXES", "STACK_RATIO", "THROUGH_PLANE", "plane_axis"]
+__all__ = ["ANATOMICAL_AXES", "STACK_RATIO", "THROUGH_PLANE", "orientation_of", "plane_axis", "turn_between"]
 
 ANATOMICAL_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # plane → the world axis (R, A, S) that is normal to it
 THROUGH_PLANE = "through_plane"
-_DIGITS = 4  # of a direction cosine: 0.006 degrees
+# of 0.002 degrees, about no axis of anything
+_HAIR = np.eye(3) + 1e-5 * np.array([[0, 3, 2], [-3, 0, -1], [-2, 1, 0]])
 STACK_RATIO = 1.5  # slices at least this much further apart than pixels are a stack
 
 
@@ -28,7 +29,7 @@ def plane_axis(shape: Sequence[int], affine: np.ndarray, plane: str = THROUGH_PL
             choice then depends on where they point, not on the order in which the file holds them.
     """
     if plane != THROUGH_PLANE:
-        return _axis_along(affine, ANATOMICAL_AXES[plane])
+        return int(np.flatnonzero(orientation_of(affine)[:, 0] == ANATOMICAL_AXES[plane])[0])
     single = np.flatnonzero(np.array(shape[:3]) == 1)
     if len(single) == 1:
         return int(single[0])
@@ -39,21 +40,34 @@ def plane_axis(shape: Sequence[int], affine: np.ndarray, plane: str = THROUGH_PL
     return plane_axis(shape, affine, "axial")
 
 
-def _axis_along(affine: np.ndarray, world: int) -> int:
-    """The array's axis that runs along a world axis (R, A, S), the same physical one whatever the order of the array.
+def orientation_of(affine: np.ndarray) -> np.ndarray:
+    """Which direction of the body each axis of an array is closest to, and which way it runs: nibabel's answer.
 
-    nibabel lets the order decide between axes that are equally close. So it gets them in an order of their own, by
-    where they point, and rounded, as headers hold the same directions with other last digits in each order.
+    Where axes are equally close to one, as on a grid turned by 45 degrees, nibabel lets the order of the array and the
+    last digits of the header decide. So the grid is turned by a hair first, by far less than a scanner can and by far
+    more than headers round: the same physical axis then wins in every order of the array.
+
+    Args:
+        affine: voxel index to mm (RAS), ``(4, 4)``.
+
+    Returns:
+        For each axis its direction (0: R, 1: A, 2: S), and 1 or -1, ``(3, 2)``.
     """
-    edges = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    directions = [_without_sign(np.round(edge, _DIGITS)) for edge in edges.T]
-    order = sorted(range(3), key=lambda axis: tuple(directions[axis]))
-    canonical = np.eye(4)
-    canonical[:3, :3] = np.stack([directions[axis] for axis in order], axis=1)
-    return order[int(np.flatnonzero(io_orientation(canonical)[:, 0] == world)[0])]
+    turned = np.eye(4)
+    turned[:3, :3] = _HAIR @ affine[:3, :3]
+    found: np.ndarray = io_orientation(turned)
+    return found
 
 
-def _without_sign(direction: np.ndarray) -> np.ndarray:
-    """The direction or its opposite, whichever has its first component that isn't 0 above 0."""
-    first = direction[np.flatnonzero(direction)[0]]
-    return direction * np.sign(first) + 0.0  # no -0.0
+def turn_between(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The way from the axes of one grid to those of another that is the same but for their order and direction.
+
+    Args:
+        found: affine ``(4, 4)`` of the one.
+        wanted: of the other.
+
+    Returns:
+        nibabel's orientation transform, ``(3, 2)``.
+    """
+    turn: np.ndarray = io_orientation(np.linalg.inv(wanted) @ found)
+    return turn

@@ -35,11 +35,11 @@ ALLOWED: dict[str, set[str]] = {
     "inferers": {"geometry", "transforms"},
     "data.organs": set(),
     "data.labels": {"data.organs"},
-    "forms": {"data.labels", "data.organs", "quiet", "storage"},
+    "forms": {"data.labels", "data.organs", "geometry", "quiet", "storage"},
     "transforms": {"data.labels", "forms", "geometry", "storage"},
     "data": {"data.labels", "data.organs", "forms", "storage", "transforms"},
     "metrics": {"data.labels"},
-    "planning": {"data", "data.labels", "forms", "geometry", "storage"},
+    "planning": {"data", "data.labels", "forms", "geometry", "storage", "transforms"},
     "reports": {"data.labels", "forms", "geometry", "metrics", "storage"},
     "quality": {"data.labels", "inferers", "storage", "transforms"},
     "engines": {

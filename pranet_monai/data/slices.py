@@ -30,7 +30,7 @@ class SliceDataset(Dataset):
         transform: from such a dictionary to tensors ``(C, H, W, D)`` under ``keys``; runs once per volume.
         slice_transform: on a dictionary of slices ``(C, H, W)``; may be random.
         keys: entries that are sliced; the others are dropped.
-        axis: spatial axis of the slices: 2 is axial after ``Orientationd("RAS")``.
+        axis: spatial axis of the slices: 2 is axial after ``OrientVolumed("RAS")``.
         adjacent_slices: n neighbours on each side of a slice that its image gets as further channels, ``((2n + 1) C, H,
             W)``, as :class:`~pranet_monai.inferers.SliceVolumeInferer` gives them to the network.
         image_key: the entry that gets them.

@@ -17,6 +17,7 @@ from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_same_grid, is_
 from pranet_monai.forms.label_table import label_table_extension, read_label_table
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.remarks import add_remarks, remarks_of
+from pranet_monai.geometry import turn_between
 from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["VolumeForm", "check_on_file_grid", "mask_on_file_grid"]
@@ -56,8 +57,7 @@ class VolumeForm(Form):
 
     def as_in_file(self, image: MetaTensor) -> np.ndarray:
         """See the base class: (frames, H, W, D)."""
-        # of the way from grid to grid: on one turned by 45 degrees, each grid's own orientation is a matter of chance
-        turn = nib.io_orientation(np.linalg.inv(original_affine(image)) @ np.asarray(image.affine))
+        turn = turn_between(np.asarray(image.affine), original_affine(image))
         by_voxel = np.moveaxis(image.numpy(force=True), 0, -1)  # turned as a view: a CT isn't copied for a picture
         return np.moveaxis(nib.orientations.apply_orientation(by_voxel, turn), -1, 0)
 

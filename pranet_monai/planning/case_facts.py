@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from monai.data import MetaTensor
-from monai.transforms import Orientation
 from nibabel.affines import voxel_sizes
 from pranet_monai.data.labels import MAX_CLASSES
 from pranet_monai.errors import BadCaseError
@@ -17,11 +16,11 @@ from pranet_monai.forms import form_of
 from pranet_monai.forms.base import CLASSES
 from pranet_monai.forms.rgb_image import read_rgb
 from pranet_monai.geometry import STACK_RATIO, THROUGH_PLANE, plane_axis
+from pranet_monai.transforms.orientation import OrientVolume
 
 __all__ = ["CaseFacts", "look_through"]
 
 _SAMPLED = 4000  # voxels of a case's organs whose values are kept
-_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 _SOFT = 0.05  # share of a mask's pixels that may be neither dark nor bright, as JPEG leaves them around edges
 _DARK, _BRIGHT = 25, 230
 
@@ -76,7 +75,7 @@ def look_through(item: Mapping[str, Any], names: Mapping[int, str] | None = None
         grid = _Grid(values.shape[1:], (1.0, 1.0, 1.0), None, 0.0)
     else:
         grid = _Grid.of(image)
-        values, label = (Orientation("RAS", labels=_LABELS)(one).numpy(force=True) for one in (image, mask))
+        values, label = (OrientVolume("RAS")(one).numpy(force=True) for one in (image, mask))
     numbers = _numbers(label, str(item["label"]))
     under = values[: len(label)][label > 0]
     return CaseFacts(
@@ -95,7 +94,7 @@ class _Grid(NamedTuple):
 
     @classmethod
     def of(cls, image: MetaTensor) -> _Grid:
-        turned: Any = Orientation("RAS", labels=_LABELS)(image)
+        turned: Any = OrientVolume("RAS")(image)
         affine, size = np.asarray(turned.affine), tuple(turned.shape[1:])
         spacing = tuple(float(edge) for edge in voxel_sizes(affine))
         return cls(size, spacing, _stack_axis(size, spacing, affine), _tilt(affine))

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
-from pranet_monai.geometry import plane_axis
+from nibabel.orientations import apply_orientation, axcodes2ornt, ornt_transform
+from pranet_monai.geometry import orientation_of, plane_axis
 
 __all__ = ["View", "voxel_sizes"]
 
@@ -43,7 +43,7 @@ class View:
         """
         is_image = affine is None
         matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) if affine is None else np.asarray(affine, dtype=float)
-        stored = io_orientation(matrix)
+        stored = orientation_of(matrix)
         spacing = voxel_sizes(matrix)
         codes = PLANES[int(stored[plane_axis(shape, matrix), 0])]
         reorder = ornt_transform(stored, axcodes2ornt(codes))

@@ -27,6 +27,7 @@ from pranet_monai.forms.rgb_image import read_rgb
 from pranet_monai.forms.search import Search
 from pranet_monai.forms.volume_file import VolumeFile
 from pranet_monai.forms.volume_reader import EXTENSIONS, read_volume
+from pranet_monai.geometry import turn_between
 
 __all__ = [
     "LABELS",
@@ -127,7 +128,7 @@ def file_numbering(item: Item, label_map: LabelMap) -> LabelMap:
 def _turned_to(mask: MetaTensor, affine: np.ndarray) -> MetaTensor:
     """A mask with its axes in the order and direction of the series: converters turn rows and slices round."""
     found = original_affine(mask)
-    turn = nib.orientations.ornt_transform(nib.io_orientation(found), nib.io_orientation(affine))
+    turn = turn_between(found, affine)
     shape = tuple(mask.shape[1:])
     array = np.stack([nib.orientations.apply_orientation(frame, turn) for frame in mask.numpy(force=True)])
     turned = found @ nib.orientations.inv_ornt_aff(turn, shape)
