@@ -17,7 +17,7 @@ import numpy as np
 from pranet_monai.quality.example_table import ExampleTable
 from pranet_monai.quality.examples import UNCHANGED, Example, calibrated, left_out, scores, usable_measures
 from pranet_monai.quality.features import MEASURES
-from pranet_monai.storage.tables import read_csv, write_atomically
+from pranet_monai.storage.tables import write_atomically
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "benchmarks" / "quality"
@@ -50,8 +50,7 @@ def write_between(page: Path, mark: str, text: str) -> None:
 
 def line_of(path: Path) -> str:
     """One bundle in a line: cases as they are, then with their degraded copies; each organ counts as a mask."""
-    weights = str(read_csv(path)[0]["weights"]).partition(":")[2]
-    validation = calibrated(ExampleTable(path, weights).examples, {}, weights, False, {}).validation
+    validation = calibrated(ExampleTable(path).examples, {}, "", False, {}).validation
     counts = [count for part in ("unchanged", "all") for count in _counts(validation[part])]
     return f"| `{path.stem}` | {' | '.join([*counts, *(text(validation['all'][name]) for name in ('auroc', 'mae'))])} |"
 
@@ -64,19 +63,26 @@ def _counts(found: Mapping[str, float]) -> Iterator[str]:
 
 def table_of(path: Path) -> str:
     """One bundle's, as Markdown."""
-    weights = str(read_csv(path)[0]["weights"]).partition(":")[2]
-    examples = ExampleTable(path, weights).examples
+    table = ExampleTable(path)
+    examples = table.examples
     organs = sorted({one.organ for one in examples})
-    made = calibrated(examples, {}, weights, False, {})
+    made = calibrated(examples, {}, "", False, {})
     found = made.validation
+    plain, every = found["unchanged"], found["all"]
     counts = (
-        f"**{path.stem}** (weights {weights}…): {made.made_of['patients']} patients, {made.made_of['cases']} cases, "
-        f"{len(organs)} organs; as they are {found['unchanged']['n']} organs, {found['unchanged']['bad']} with Dice "
-        f"below 0.8; with degraded copies {found['all']['n']}, {found['all']['bad']} of them bad. "
+        f"**{path.stem}** ({_weights(table.marks)}): {made.made_of['patients']} patients, "
+        f"{made.made_of['cases']} cases, {len(organs)} organs; as they are {plain['n']} organs, {plain['bad']} with "
+        f"Dice below 0.8; with degraded copies {every['n']}, {every['bad']} of them bad. "
     )
     alarms = " and ".join(_alarms(found[part], title) for part, title in (("unchanged", "as they are"), ("all", "all")))
     review = f"`review`, below {made.review_below:.3f}, marks {alarms}."
     return "\n".join([counts + review, "", HEAD, *lines(examples)])
+
+
+def _weights(marks: Sequence[str]) -> str:
+    if len(marks) > 1:
+        return f"each patient by the one of {len(marks)} networks that wasn't shown it"
+    return f"weights {marks[0].partition(':')[2]}…"
 
 
 def _alarms(found: Mapping[str, float], title: str) -> str:

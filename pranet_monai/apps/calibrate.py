@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pranet_monai.apps.calibration_examples import examples_of_case, usual_sizes
+from pranet_monai.apps.cross_validation import fold_networks
 from pranet_monai.apps.segmenter import Segmenter
 from pranet_monai.apps.training import parts_of
-from pranet_monai.bundle_store import WEIGHTS, find_bundle
+from pranet_monai.apps.workflow import as_path
+from pranet_monai.bundle_store import WEIGHTS, Bundle, find_bundle
 from pranet_monai.data.cases import cases_to_train
 from pranet_monai.data.splits import cases_of_split, load_split_parts, patient_of
 from pranet_monai.errors import BadCaseError, UsageError
@@ -34,6 +36,7 @@ def calibrate(
     *,
     split: str | None = None,
     parts: Sequence[str] | None = None,
+    folds: Path | None = None,
     copies: int = 3,
     examples: Path | None = None,
     output: Path | None = None,
@@ -47,6 +50,8 @@ def calibrate(
         data: folder of images with references.
         split: of the patients; default: the bundle's own.
         parts: of the split, patients that the weights haven't seen; default: those that the bundle validates on.
+        folds: in place of both, the folder of a cross-validation by ``pranet-monai train … --folds``: each of its
+            networks segments the patients that it wasn't shown, in place of the bundle's own, trained on all.
         copies: of each case, made worse on purpose.
         examples: a CSV file that keeps what was measured; cases that it holds for these weights aren't run again.
         output: the file; default: ``models/quality.json`` of the bundle.
@@ -60,25 +65,51 @@ def calibrate(
         UsageError: no such bundle, weights, split or cases, or too few patients.
     """
     found = find_bundle(bundle)
-    own = parts_of(found, {})
-    split, parts = split or own.split, parts or _listed(own.val_part)
-    segmenter = Segmenter(found.folder, device, overrides={"quality#gathers": True})
+    split, networks = _networks(found, split, parts, folds)
+    segmenter = _segmenter(found, found.folder / WEIGHTS, device)
     cases = cases_to_train(data, segmenter.kind, segmenter.data_set)  # type: ignore[arg-type]
-    chosen = cases_of_split(cases, split, parts)
-    table = ExampleTable(examples, file_sha256(found.folder / WEIGHTS))
-    sizes = usual_sizes(segmenter, [*chosen, *_trained_on(cases, split, _listed(own.train_part))])
-    for case in tqdm(chosen, "cases", unit="case", disable=quiet):
-        if case["case"] not in table:
-            try:
-                patient = _patient(case, split, parts)
-                table.put(case["case"], examples_of_case(segmenter, case, patient, copies, sizes))
-            except BadCaseError as error:
-                _log.warning("%s is left out: %s", case["case"], error)
-    made_of = {"split": Path(split).name, "parts": list(parts), "copies": copies}
-    result = calibrated(table.examples, sizes, table.weights_sha256, segmenter.mirrored, made_of)
+    chosen = {weights: cases_of_split(cases, split, of_parts) for weights, of_parts in networks.items()}
+    validated = [case for some in chosen.values() for case in some]
+    sizes = usual_sizes(segmenter, validated if folds else [*validated, *_trained_on(cases, found, split)])
+    table = ExampleTable(examples, [file_sha256(weights) for weights in networks])
+    with tqdm(total=len(validated), desc="cases", unit="case", disable=quiet) as bar:
+        for weights, some in chosen.items():
+            todo = [case for case in some if case["case"] not in table]
+            bar.update(len(some) - len(todo))
+            if folds and todo:
+                segmenter = _segmenter(found, weights, device)
+            for case in todo:
+                patient = _patient(case, split, networks[weights])
+                try:
+                    made = examples_of_case(segmenter, case, patient, copies, sizes)
+                    table.put(case["case"], made, file_sha256(weights))
+                except BadCaseError as error:
+                    _log.warning("%s is left out: %s", case["case"], error)
+                bar.update()
+    made_of = {"split": Path(split).name, "parts": [part for of_parts in networks.values() for part in of_parts]}
+    made_of |= {"copies": copies, "networks": len(networks)}
+    result = calibrated(table.examples, sizes, file_sha256(found.folder / WEIGHTS), segmenter.mirrored, made_of)
     target = output or found.folder / FILE
     write_calibration(target, result)
     return target, result.validation
+
+
+def _networks(
+    bundle: Bundle, split: str | None, parts: Sequence[str] | None, folds: Path | None
+) -> tuple[str, dict[Path, list[str]]]:
+    """The split, and weights → its parts that these haven't seen."""
+    if folds is None:
+        own = parts_of(bundle, {})
+        return split or own.split, {bundle.folder / WEIGHTS: list(parts or _listed(own.val_part))}
+    if split or parts:
+        raise UsageError("--folds with --split or --part: found both; allowed: one, as the folds are the parts")
+    split, weights_of = fold_networks(folds)
+    return split, {weights: [part] for part, weights in weights_of.items()}
+
+
+def _segmenter(bundle: Bundle, weights: Path, device: str | None) -> Segmenter:
+    overrides = {"quality#gathers": True, "checkpointloader#load_path": as_path(weights)}
+    return Segmenter(bundle.folder, device, overrides=overrides)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,8 +117,8 @@ def run(args: argparse.Namespace) -> int:
     if args.copies < 0:
         raise UsageError(f"--copies {args.copies}: allowed: 0 or more")
     target, validation = calibrate(
-        args.bundle, args.data, split=args.split, parts=args.part, copies=args.copies, examples=args.examples,
-        output=args.output, device=args.device, quiet=args.quiet,
+        args.bundle, args.data, split=args.split, parts=args.part, folds=args.folds, copies=args.copies,
+        examples=args.examples, output=args.output, device=args.device, quiet=args.quiet,
     )  # fmt: skip
     print(f"written: {target}; on held-out patients, organ by organ:")
     for name, text in (("unchanged", "cases as they are"), ("all", "with their degraded copies")):
@@ -117,9 +148,9 @@ def _patient(case: Mapping[str, Any], split: str, parts: Sequence[str]) -> str:
     return patient_of(case["case"], [name for part in parts for name in known[part]]) or str(case["case"])
 
 
-def _trained_on(cases: Sequence[Mapping[str, Any]], split: str, parts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+def _trained_on(cases: Sequence[Mapping[str, Any]], bundle: Bundle, split: str) -> Sequence[Mapping[str, Any]]:
     """The training cases as far as they are in the folder: their references tell how large organs are."""
     try:
-        return cases_of_split(cases, split, parts)
+        return cases_of_split(cases, split, _listed(parts_of(bundle, {}).train_part))
     except UsageError:  # a folder of validation cases alone
         return []

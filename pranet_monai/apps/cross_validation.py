@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from pranet_monai.planning.patients import patients_of
 from pranet_monai.storage.tables import read_csv, write_csv, write_json
 from tqdm import tqdm
 
-__all__ = ["cross_validate"]
+__all__ = ["cross_validate", "fold_networks"]
 
 SPLIT, TABLE, SUMMARY = "folds.json", "metrics.csv", "summary.json"
 LAST = "model_last.pt"
@@ -65,6 +66,24 @@ def cross_validate(training: Training, folds: int, overrides: Mapping[str, Any])
     print("\n".join(_lines(summary)))
     print(f"written: {training.output / TABLE}, {training.output / SUMMARY}")
     return max(codes)
+
+
+def fold_networks(output: Path) -> tuple[str, dict[str, Path]]:
+    """The split of an ended cross-validation, and for each of its parts the weights that weren't trained on it.
+
+    Args:
+        output: the folder that :func:`cross_validate` filled.
+
+    Raises:
+        UsageError: it isn't one, or a fold hasn't ended.
+    """
+    split = output / SPLIT
+    if not split.is_file():
+        raise UsageError(f"{output}: found no {SPLIT}; allowed: the output folder of `pranet-monai train … --folds N`")
+    weights = {part: output / part / LAST for part in load_split_parts(str(split))}
+    if missing := [str(path) for path in weights.values() if not path.is_file()]:
+        raise UsageError(f"{output}: {', '.join(missing)} missing; fix: `pranet-monai train … --folds N --resume`")
+    return as_path(split), weights
 
 
 def _folds(training: Training, folds: int, overrides: Mapping[str, Any]) -> tuple[str, dict[str, list[str]]]:

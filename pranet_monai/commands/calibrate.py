@@ -26,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="part of the split that the weights haven't been trained on (default: its validation part)",
     )
     parser.add_argument(
+        "--folds",
+        type=path_argument,
+        metavar="DIR",
+        help="in place of --split and --part: output of `pranet-monai train … --folds N`; each patient is segmented by "
+        "the network that wasn't trained on it, so that weights trained on all patients can be calibrated",
+    )
+    parser.add_argument(
         "--copies", type=int, default=3, metavar="N", help="degraded copies of each case (default: %(default)s)"
     )
     parser.add_argument(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,22 @@ class ExampleTable:
 
     Args:
         path: of the CSV file; None keeps them in memory.
-        weights_sha256: of the weights that make them; examples of others are dropped.
+        weights_sha256: of the weights that make them; examples of others are dropped. None keeps those of all.
     """
 
-    def __init__(self, path: Path | None, weights_sha256: str) -> None:
+    def __init__(self, path: Path | None, weights_sha256: Collection[str] | None = None) -> None:
         self.path = path
-        self.weights_sha256 = weights_sha256
-        self._mark = f"sha256:{weights_sha256[:_HASH_DIGITS]}"
+        marks = None if weights_sha256 is None else {_mark(one) for one in weights_sha256}
         rows = [] if path is None else read_csv(path)
-        self._rows = [row for row in rows if row["weights"] == self._mark]
+        self._rows = [row for row in rows if marks is None or row["weights"] in marks]
 
     def __contains__(self, case: str) -> bool:
         return any(row["case"] == case for row in self._rows)
 
-    def put(self, case: str, examples: Sequence[Example]) -> None:
+    def put(self, case: str, examples: Sequence[Example], weights_sha256: str) -> None:
         """Adds a case, in the file too."""
-        self._rows = [row for row in self._rows if row["case"] != case] + [self._row(one) for one in examples]
+        made = [_row(one, _mark(weights_sha256)) for one in examples]
+        self._rows = [row for row in self._rows if row["case"] != case] + made
         if self.path is not None:
             write_csv(self.path, self._rows, [*_COLUMNS, *MEASURES])
 
@@ -48,10 +48,20 @@ class ExampleTable:
         """All of them."""
         return [_example(row) for row in self._rows]
 
-    def _row(self, one: Example) -> dict[str, Any]:
-        values = {name: getattr(one, name) for name in _COLUMNS[1:]}
-        row = {"weights": self._mark, **values, **one.measures}
-        return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in row.items()}
+    @property
+    def marks(self) -> list[str]:
+        """The weights that made them, by the first digits of their hashes."""
+        return sorted({str(row["weights"]) for row in self._rows})
+
+
+def _mark(weights_sha256: str) -> str:
+    return f"sha256:{weights_sha256[:_HASH_DIGITS]}"
+
+
+def _row(one: Example, mark: str) -> dict[str, Any]:
+    values = {name: getattr(one, name) for name in _COLUMNS[1:]}
+    row = {"weights": mark, **values, **one.measures}
+    return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _example(row: dict[str, Any]) -> Example:

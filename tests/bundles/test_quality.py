@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from pranet_monai import Segmenter
 from pranet_monai.__main__ import main
 from pranet_monai.apps.segment import segment
@@ -110,6 +111,44 @@ def test_calibrate_writes_what_runs_use(
     assert segment(image, tmp_path / "out", bundle, quiet=True, labels="none") == 0
     (row,) = read_csv(tmp_path / "out" / "report" / "cases.csv")
     assert row["review"] in (True, False) and 0 <= row["expected_dice_myocardium"] <= 1
+
+
+@pytest.mark.slow
+def test_folds_calibrate_weights_trained_on_all(sample: Path, bundle: Path, tmp_path: Path) -> None:
+    """Each patient by the network of the fold that it was left out of: here two networks that differ."""
+    folds, weights = tmp_path / "folds", bundle / "models" / "model.pt"
+    parts = {"fold0": ["phantom001", "phantom003"], "fold1": ["phantom002"]}
+    for part in parts:
+        (folds / part).mkdir(parents=True)
+    (folds / "folds.json").write_text(json.dumps({"parts": parts}))
+    shutil.copyfile(weights, folds / "fold0" / "model_last.pt")
+    state = torch.load(weights, weights_only=True)
+    torch.save(
+        {name: value * (1.0 if value.ndim < 2 else 0.9) for name, value in state.items()},
+        folds / "fold1" / "model_last.pt",
+    )
+    table = tmp_path / "examples.csv"
+    command = ["calibrate", str(bundle), str(sample), "--copies", "0", "--examples", str(table), "--quiet"]
+    assert main([*command, "--folds", str(folds)]) == 0
+    made_by = {part: file_sha256(folds / part / "model_last.pt")[:12] for part in parts}
+    found = {(row["patient"], row["weights"].removeprefix("sha256:")) for row in read_csv(table)}
+    assert found == {(name, made_by[part]) for part, names in parts.items() for name in names}
+    made = json.loads((bundle / "models" / "quality.json").read_text())
+    assert made["weights_sha256"] == file_sha256(weights)
+    assert made["made_of"]["parts"] == ["fold0", "fold1"] and made["made_of"]["networks"] == 2
+
+
+def test_folds_that_are_none_or_not_ended(
+    sample: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["calibrate", str(bundle), str(sample), "--quiet", "--folds", str(tmp_path)]
+    assert main(command) == 2
+    assert "found no folds.json" in (error := capsys.readouterr().err) and error.count("\n") == 1
+    (tmp_path / "folds.json").write_text(json.dumps({"parts": {"fold0": ["phantom001"]}}))
+    assert main(command) == 2
+    assert "model_last.pt missing; fix: " in (error := capsys.readouterr().err) and error.count("\n") == 1
+    assert main([*command, "--part", "val"]) == 2
+    assert "--folds with --split or --part" in capsys.readouterr().err
 
 
 def test_wrong_use_is_one_line(sample: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
