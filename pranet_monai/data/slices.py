@@ -28,12 +28,13 @@ class SliceDataset(Dataset):
     Args:
         data: volumes as dictionaries of file names, such as ``{"image": ..., "label": ...}``.
         transform: from such a dictionary to tensors ``(C, H, W, D)`` under ``keys``; runs once per volume.
-        slice_transform: on a dictionary of slices ``(C, H, W)``; may be random.
+        slice_transform: on a dictionary of slices ``(C, H, W)``, each with its neighbours as further channels, those
+            of the labels too; may be random.
         keys: entries that are sliced; the others are dropped.
         axis: spatial axis of the slices: 2 is axial after ``OrientVolumed("RAS")``.
         adjacent_slices: n neighbours on each side of a slice that its image gets as further channels, ``((2n + 1) C, H,
             W)``, as :class:`~pranet_monai.inferers.SliceVolumeInferer` gives them to the network.
-        image_key: the entry that gets them.
+        image_key: the entry that keeps them; of the others the slice itself is what an item holds.
         views: planes, such as ``"axial"`` and ``"coronal"``, whose slices are all items: ``transform`` runs once for
             each, on the dictionary with the plane as ``view``.
         seed: start of all random numbers.
@@ -63,10 +64,11 @@ class SliceDataset(Dataset):
         self.epoch = 0
         self._stacks: list[dict[str, SliceStack]] = []
         self._slices: list[tuple[int, int]] = []  # volume, slice
-        adjacent = {key: adjacent_slices if key == image_key else 0 for key in keys}
+        self._alone = [key for key in keys if key != image_key]
+        self._adjacent = adjacent_slices
         for item in tqdm(data, desc="loading volumes", disable=not progress, file=sys.stderr):
             for seen in [{**item, VIEW: view} for view in views] or [item]:
-                stacks = _stacks(item, transform(seen), adjacent, axis + 1)
+                stacks = _stacks(item, transform(seen), keys, adjacent_slices, axis + 1)
                 self._slices += [(len(self._stacks), number) for number in range(len(next(iter(stacks.values()))))]
                 self._stacks.append(stacks)
 
@@ -75,13 +77,18 @@ class SliceDataset(Dataset):
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         volume, number = self._slices[index]
-        item = {key: stack.cut([number])[0] for key, stack in self._stacks[volume].items()}
-        if self.slice_transform is None:
-            return item
+        item: Mapping[str, Any] = {key: stack.cut([number])[0] for key, stack in self._stacks[volume].items()}
         if isinstance(self.slice_transform, Randomizable):
             words = np.random.SeedSequence((self.seed, self.epoch, index)).generate_state(1)
             self.slice_transform.set_random_state(seed=int(words[0]))
-        return self.slice_transform(item)
+        if self.slice_transform is not None:
+            item = self.slice_transform(item)
+        return {**item, **{key: self._own(item[key]) for key in self._alone}}
+
+    def _own(self, channels: Tensor) -> Tensor:
+        """The slice's own channels of those that its neighbours and it have."""
+        each = channels.shape[0] // (2 * self._adjacent + 1)
+        return channels[self._adjacent * each : (self._adjacent + 1) * each]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the random numbers of an epoch; the trainer calls it at each epoch's start."""
@@ -89,9 +96,9 @@ class SliceDataset(Dataset):
 
 
 def _stacks(
-    item: Mapping[str, Any], volumes: Mapping[str, Any], adjacent_slices: Mapping[str, int], dim: int
+    item: Mapping[str, Any], volumes: Mapping[str, Any], keys: Sequence[str], adjacent_slices: int, dim: int
 ) -> dict[str, SliceStack]:
-    tensors = {key: torch.as_tensor(volumes[key]).as_subclass(Tensor) for key in adjacent_slices}
+    tensors = {key: torch.as_tensor(volumes[key]).as_subclass(Tensor) for key in keys}
     shapes = {key: tuple(tensor.shape[1:]) for key, tensor in tensors.items()}
     if len(set(shapes.values())) > 1:
         raise UsageError(
@@ -99,4 +106,4 @@ def _stacks(
         )
     # slices first, each in one piece of the memory: they are read again and again
     stacked = {key: tensor.movedim(dim, 1).contiguous()[None] for key, tensor in tensors.items()}
-    return {key: SliceStack(volume, 0, adjacent_slices=adjacent_slices[key]) for key, volume in stacked.items()}
+    return {key: SliceStack(volume, 0, adjacent_slices=adjacent_slices) for key, volume in stacked.items()}

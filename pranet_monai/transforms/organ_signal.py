@@ -15,14 +15,14 @@ __all__ = ["RandOrganSignald"]
 
 
 class RandOrganSignald(MapTransform, RandomizableTransform):
-    """Scale the signal of some organs of a slice, each by its own factor.
+    """Scale the signal of some organs of a slice and its neighbours, each by its own factor.
 
     Signal counts from the darkest pixel of the slice, taken as air. The factor fades over the organ's border, so that
     the reference's outline doesn't show in the image.
 
     Args:
-        keys: images, (1, H, W) each.
-        label_key: class numbers, (1, H, W); 0 is background and stays as it is.
+        keys: images, (C, H, W) each, a slice and its neighbours as channels.
+        label_key: class numbers of the same slices, (C, H, W); 0 is background and stays as it is.
         factors: the range that factors are drawn from, not negative.
         prob: how likely each organ of a slice is to change.
         fade: standard deviation of the fading, in pixels.
@@ -30,7 +30,7 @@ class RandOrganSignald(MapTransform, RandomizableTransform):
 
     Raises:
         ValueError: the factors aren't a range of non-negative numbers.
-        UsageError: an image has several channels; the labels belong to one of them.
+        UsageError: image and labels differ in shape, so some channels of the image have no labels.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RandOrganSignald(MapTransform, RandomizableTransform):
             if out[key].shape != factor_map.shape:
                 raise UsageError(
                     f"RandOrganSignald: found {key} of shape {tuple(out[key].shape)} with labels of shape "
-                    f"{tuple(factor_map.shape)}; allowed: one channel, that of the labels (adjacent_slices 0)"
+                    f"{tuple(factor_map.shape)}; allowed: the same slices as channels of both"
                 )
             air = out[key].min()
             out[key] = air + (out[key] - air) * factor_map.to(out[key].dtype)

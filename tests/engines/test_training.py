@@ -208,6 +208,19 @@ def test_training_sees_the_neighbours_that_inference_shows():
         assert torch.equal(item["image"], planes)
 
 
+def test_transforms_see_the_labels_of_the_neighbours_as_well():
+    seen = []
+    whole = volume({"number": 0})["label"]
+    slices = SliceDataset(
+        [{"number": 0}], volume, lambda item: seen.append(item) or item, adjacent_slices=1, progress=False
+    )
+    for index in range(4):
+        item = slices[index]
+        assert torch.equal(item["label"], whole[..., index])
+        below, above = max(0, index - 1), min(3, index + 1)
+        assert torch.equal(seen[index]["label"], torch.stack([whole[0, ..., k] for k in (below, index, above)]))
+
+
 def test_bad_training_data_is_named():
     with pytest.raises(UsageError, match="list of training volumes is empty"):
         SliceDataset([], volume)

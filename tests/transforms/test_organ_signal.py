@@ -57,8 +57,19 @@ def test_odd_factors_are_named(factors: tuple[float, ...]) -> None:
         RandOrganSignald("image", factors=factors)  # type: ignore[arg-type]
 
 
-def test_neighbouring_slices_are_refused() -> None:
-    """Their organs have outlines of their own; these labels would be drawn into them."""
+def test_neighbouring_slices_change_within_their_own_outlines() -> None:
+    """By one factor for an organ, in each slice where the organ is there."""
     data = _slice()
-    with pytest.raises(UsageError, match=r"found image of shape \(3, 40, 40\).*adjacent_slices 0"):
+    label = data["label"].repeat(3, 1, 1)
+    label[0] = 0  # the organs begin above the first slice
+    image = torch.where(label > 0, 1.5, 0.5)
+    image[:, 39, 0] = -0.5
+    out = RandOrganSignald("image", factors=(0.25, 0.25), prob=1.0)({"image": image, "label": label})["image"]
+    assert torch.equal(out[0], image[0])
+    assert out[1:, 12, 12].tolist() == pytest.approx([-0.5 + 2.0 * 0.25] * 2, abs=1e-4)
+
+
+def test_neighbouring_slices_without_labels_are_refused() -> None:
+    data = _slice()
+    with pytest.raises(UsageError, match=r"found image of shape \(3, 40, 40\).*allowed: the same slices"):
         RandOrganSignald("image", prob=1.0)({**data, "image": data["image"].repeat(3, 1, 1)})
