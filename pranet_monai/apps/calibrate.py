@@ -86,8 +86,8 @@ def calibrate(
                 except BadCaseError as error:
                     _log.warning("%s is left out: %s", case["case"], error)
                 bar.update()
-    made_of = {"split": Path(split).name, "parts": [part for of_parts in networks.values() for part in of_parts]}
-    made_of |= {"copies": copies, "networks": len(networks)}
+    parts = [part for of_parts in networks.values() for part in of_parts]
+    made_of = {"split": Path(split).name, "parts": parts, "copies": copies, "networks": len(networks)}
     result = calibrated(table.examples, sizes, file_sha256(found.folder / WEIGHTS), segmenter.mirrored, made_of)
     target = output or found.folder / FILE
     write_calibration(target, result)
