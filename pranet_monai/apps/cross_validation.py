@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -57,10 +58,13 @@ def cross_validate(training: Training, folds: int, overrides: Mapping[str, Any])
         if code:
             return code
         codes.append(_judge(one, split, held_out, overrides))
-        own = read_csv(one.output / "validation" / "report" / TABLE)
+        report = one.output / "validation" / "report"
+        definitions = json.loads((report / SUMMARY).read_text(encoding="utf-8"))["definitions"]
+        own = read_csv(report / TABLE)
         scores[held_out] = summarise(own)
         rows += [{"fold": held_out, **row} for row in own]
-    summary = summarise(rows) | {"folds": {name: score["overall"] for name, score in scores.items()}}
+    summary = {"definitions": definitions} | summarise(rows)
+    summary |= {"folds": {name: score["overall"] for name, score in scores.items()}}
     write_csv(training.output / TABLE, rows, list(rows[0]))
     write_json(training.output / SUMMARY, summary)
     print("\n".join(_lines(summary)))

@@ -177,6 +177,7 @@ def test_cross_validation(labelled_volumes: Path, tmp_path: Path, capsys: pytest
     parts = read_json(tmp_path / "cv" / "folds.json")["parts"]
     assert sorted(len(names) for names in parts.values()) == [2, 2]
     summary = json.loads((tmp_path / "cv" / "summary.json").read_text())
+    assert "hd95_mm" in summary["definitions"], "compare and the card need them"
     assert summary["cases"] == 4 and [fold["n"] for fold in summary["folds"].values()] == [2, 2]
     means = torch.tensor([fold["dice"]["mean"] for fold in summary["folds"].values()], dtype=torch.float64)
     assert f"folds        Dice {means.mean():.4f} ± {means.std():.4f} (n=2)" in said
