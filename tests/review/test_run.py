@@ -142,7 +142,7 @@ def test_the_report_shows_what_was_said(output: Path) -> None:
 
 def test_two_reviewers_would_overwrite_each_other(output: Path) -> None:
     first = ReviewedRun(output)
-    with pytest.raises(UsageError, match="open for review already"):
+    with pytest.raises(UsageError, match="already open for review"):
         ReviewedRun(output)
     first.close()
     ReviewedRun(output).close()
