@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,8 @@ def calibrate(
     chosen = {weights: cases_of_split(cases, split, of_parts) for weights, of_parts in networks.items()}
     validated = [case for some in chosen.values() for case in some]
     sizes = usual_sizes(segmenter, validated if folds else [*validated, *_trained_on(cases, found, split)])
-    table = ExampleTable(examples, [file_sha256(weights) for weights in networks])
+    hashes = {weights: file_sha256(weights) for weights in networks}
+    table = ExampleTable(examples, hashes.values())
     with tqdm(total=len(validated), desc="cases", unit="case", disable=quiet) as bar:
         for weights, some in chosen.items():
             todo = [case for case in some if case["case"] not in table]
@@ -80,17 +83,14 @@ def calibrate(
                 segmenter = _segmenter(found, weights, device)
             for case in todo:
                 patient = _patient(case, split, networks[weights])
-                try:
+                with _left_out_if_bad(case):
                     made = examples_of_case(segmenter, case, patient, copies, sizes)
-                    table.put(case["case"], made, file_sha256(weights))
-                except BadCaseError as error:
-                    _log.warning("%s is left out: %s", case["case"], error)
+                    table.put(case["case"], made, hashes[weights])
                 bar.update()
-    parts = [part for of_parts in networks.values() for part in of_parts]
+    parts = list(chain(*networks.values()))
     made_of = {"split": Path(split).name, "parts": parts, "copies": copies, "networks": len(networks)}
     result = calibrated(table.examples, sizes, file_sha256(found.folder / WEIGHTS), segmenter.mirrored, made_of)
-    target = output or found.folder / FILE
-    write_calibration(target, result)
+    write_calibration(target := output or found.folder / FILE, result)
     return target, result.validation
 
 
@@ -105,6 +105,14 @@ def _networks(
         raise UsageError("--folds with --split or --part: found both; allowed: one, as the folds are the parts")
     split, weights_of = fold_networks(folds)
     return split, {weights: [part] for part, weights in weights_of.items()}
+
+
+@contextmanager
+def _left_out_if_bad(case: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except BadCaseError as error:
+        _log.warning("%s is left out: %s", case["case"], error)
 
 
 def _segmenter(bundle: Bundle, weights: Path, device: str | None) -> Segmenter:
