@@ -241,6 +241,7 @@ def _nothing_found(search: Search, forms: Sequence[Form], kind: str) -> str:
     others = Counter(path.suffix or path.name for path in search.files if not any(form.takes(path) for form in forms))
     found = [f"{len(references)} files named like labels ({references[0].name}, …)"] if references else []
     found += [f"{number} {suffix} files" for suffix, number in others.most_common(5)]
+    found += [f"{len(paths)} {what} files" for form in forms for what, paths in form.left_out(search).items()]
     return (
         f"dataset_dir {search.root}: found no {kind} in it or in its sub-folders, but "
         f"{', '.join(found) or 'no file at all'}; allowed: "

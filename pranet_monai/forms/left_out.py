@@ -16,7 +16,7 @@ EXAMPLES = 3
 
 # kinds that no form reads; longer endings first
 _OTHER_KINDS = (
-    ".nii.bz2", ".nii.xz", ".nii.zst", ".nii.zip", ".img.gz", ".hdr.gz", ".gipl.gz", ".nhdr", ".img", ".hdr",
+    ".dcm.gz", ".nii.bz2", ".nii.xz", ".nii.zst", ".nii.zip", ".img.gz", ".hdr.gz", ".gipl.gz", ".nhdr", ".img", ".hdr",
     ".dcm", ".dicom", ".ima", ".vtk", ".vti", ".mnc", ".minc", ".par", ".rec", ".raw", ".zraw", ".gipl", ".brik",
     ".head", ".npy", ".czi", ".nd2", ".lsm", ".svs", ".gif", ".webp", ".jp2", ".heic", ".heif",
 )  # fmt: skip

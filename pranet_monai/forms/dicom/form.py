@@ -16,23 +16,28 @@ from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import CLASSES, DicomPaths, Frames, Item
-from pranet_monai.forms.dicom.header import read_headers
+from pranet_monai.forms.dicom.header import SEGMENTATION, read_headers
 from pranet_monai.forms.dicom.pixels import read_voxels, stored_pixels
-from pranet_monai.forms.dicom.places import dicom_files, folder_of, is_dicom_place, open_file, relative_name
+from pranet_monai.forms.dicom.places import (
+    dicom_files,
+    folder_of,
+    is_dicom_place,
+    open_file,
+    relative_name,
+    zips_in_zip,
+)
 from pranet_monai.forms.dicom.references import (
     LABELS,
     file_numbering,
     find_reference,
     is_segmentation,
     no_reference,
-    numbered_segments,
     read_mask_file,
-    segment_classes,
-    segment_names,
 )
 from pranet_monai.forms.dicom.report import add_expected_dice, make_report, volumes_of
 from pranet_monai.forms.dicom.segmentation import make_segmentation, save_object, source_datasets, written_provenance
-from pranet_monai.forms.dicom.series import Series, series_of
+from pranet_monai.forms.dicom.segments import drawn_on, numbered_segments, segment_classes, segment_names
+from pranet_monai.forms.dicom.series import Series, series_in, series_of
 from pranet_monai.forms.dicom.stack import Stack, build_stack
 from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, finite_voxels, volume_tensor
 from pranet_monai.forms.provenance import Algorithm, Provenance
@@ -78,7 +83,7 @@ class DicomSeries(VolumeForm):
 
     def find_items(self, search: Search) -> list[dict[str, Any]]:
         """See the base class; an item's ``files`` are those of its series."""
-        found = [series for series in _found(search) if not series.is_scout]
+        found = [series for series in series_in(search) if not series.is_scout]
         users = defaultdict[str, int](int)
         for series in found:
             for folder in {folder_of(place) for place in series.files}:
@@ -104,15 +109,16 @@ class DicomSeries(VolumeForm):
 
     def left_out(self, search: Search) -> dict[str, list[str]]:
         """See the base class: localizers, reports, segmentations of series that aren't here and so on."""
-        series = _found(search)
-        images = {uid for one in series if not one.is_scout for uid in one.uids}
+        series = series_in(search)
+        images = [one for one in series if not one.is_scout]
         found: dict[str, list[str]] = {}
         for one in (one for one in series if one.is_scout):
             found.setdefault("DICOM localizer", []).extend(relative_name(place, search.root) for place in one.files)
         for header in read_headers(dicom_files(search.files)):
-            if header.other and not set(header.segments) & images:
+            if header.other and not (header.other == SEGMENTATION and drawn_on(header, images)):
                 found.setdefault(f"DICOM {header.other}", []).append(relative_name(header.place, search.root))
-        return found
+        packed = [place for path in search.with_extension((".zip",)) for place in zips_in_zip(path)]
+        return found | ({"zip in a zip": [relative_name(place, search.root) for place in packed]} if packed else {})
 
     def case_name(self, image: Path, root: Path) -> str:
         """See the base class."""
@@ -124,7 +130,7 @@ class DicomSeries(VolumeForm):
 
     def no_reference(self, item: Item, search: Search) -> str:
         """See the base class."""
-        return no_reference(item, {uid for one in _found(search) for uid in one.uids}, search)
+        return no_reference(item, search)
 
     def find_masks(self, search: Search) -> list[dict[str, Any]]:
         """See the base class: label images and segmentations lie where their series says."""

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from monai.utils import optional_import
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.places import folder_of, open_file, size_and_time
 
-__all__ = ["TIME_KEYS", "Header", "Plane", "library", "read_headers"]
+__all__ = ["CONTRASTS", "SEGMENTATION", "TIME_KEYS", "Header", "Plane", "finite_numbers", "library", "read_headers"]
 
 TIME_KEYS = (
     "TriggerTime",
@@ -20,24 +23,33 @@ TIME_KEYS = (
     "TemporalPositionIndex",
     "TemporalPositionIdentifier",
     "AcquisitionNumber",
-    "EffectiveEchoTime",
-    "EchoTime",
-    "DiffusionBValue",
     "InstanceNumber",
 )
-"""What tells apart the planes at one place, the first that does so everywhere; in the order in which they are asked."""
+"""What tells apart the times of one place, the first that does so everywhere; in the order in which they are asked."""
+
+CONTRASTS = ("image type", "echo time", "b-value")
+"""What tells apart volumes of one series that lie at the same places, and aren't times."""
+
+SEGMENTATION = "segmentation"
+"""What :class:`Header` calls such an object."""
 
 _VOLUMES = {  # the SOP classes whose planes have a place in the patient, below 1.2.840.10008.5.1.4.1.1
     *("2", "2.1", "2.2", "4", "4.1", "4.4", "128", "128.1", "130", "13.1.1", "13.1.3", "6.3")
 }
 _ROOT = "1.2.840.10008.5.1.4.1.1."
+_DIRECTORY = "1.2.840.10008.1.3.10"
 _SEGMENTATIONS = {_ROOT + "66.4", _ROOT + "66.7"}
+_SCOUT_NAME = re.compile(
+    r"(?<![a-z])(loca?|locali[sz]er|scout|survey|surview|pilot|topogram|scanogram|3[ _-]?pl(ane)?)(?![a-z])",
+    re.IGNORECASE,
+)
 _TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality"),
     *("PatientID", "ImageType", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "FrameOfReferenceUID"),
     *("SpacingBetweenSlices", "SliceThickness", "TriggerTime", "TemporalPositionIndex", "TemporalPositionIdentifier"),
     *("AcquisitionNumber", "EchoTime", "DiffusionBValue", "InstanceNumber", "NominalCardiacTriggerDelayTime"),
+    *("SeriesDescription", "ProtocolName"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ReferencedSeriesSequence"),
 ]
 
@@ -55,6 +67,7 @@ class Plane:
         spacing: mm between rows, and between columns.
         shape: rows, columns.
         times: of :data:`TIME_KEYS` those that it has.
+        contrasts: of :data:`CONTRASTS` those that it has, in words.
         distance_mm: to the next slice as the file says, used where there is no other slice.
     """
 
@@ -66,6 +79,7 @@ class Plane:
     spacing: tuple[float, ...] | None
     shape: tuple[int, int]
     times: Mapping[str, float] = field(default_factory=dict)
+    contrasts: Mapping[str, str] = field(default_factory=dict)
     distance_mm: float | None = None
 
 
@@ -84,7 +98,9 @@ class Header:
         reference_frame: UID of the frame of reference; empty where there is none.
         has_uids: whether study and series are stated.
         planes: its pictures.
+        is_called_scout: whether its series has a name that localizers have.
         segments: of a segmentation the UIDs of the series that it was drawn on.
+        sources: of a segmentation the UIDs of the SOP instances that its pictures were drawn on.
         error: why it can't be used.
     """
 
@@ -98,7 +114,9 @@ class Header:
     reference_frame: str = ""
     has_uids: bool = True
     planes: tuple[Plane, ...] = ()
+    is_called_scout: bool = False
     segments: tuple[str, ...] = ()
+    sources: frozenset[str] = frozenset()
     error: str = ""
 
 
@@ -145,55 +163,90 @@ def _read(place: str) -> Header:
         with warnings.catch_warnings(), open_file(place) as file:
             warnings.simplefilter("ignore")  # values that break a rule of the standard are the rule
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
-            return _header(place, {element.keyword: element.value for element in dataset})
+            return _header(place, _readable_values(dataset))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one file is told of that file
         what = " ".join(f"{type(error).__name__}: {error}".split())
         return Header(place, error=f"{place}: found a file that can't be read as DICOM ({what}); fix: copy it again")
 
 
+def _readable_values(dataset: Any) -> dict[str, Any]:
+    """Without those that aren't what their tag demands, such as a letter for a number."""
+    found = {}
+    for tag in list(dataset.keys()):
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
+            element = dataset[tag]
+            found[element.keyword] = element.value
+    if "MediaStorageSOPClassUID" in dataset.file_meta:  # a CD's table of contents states it there alone
+        found.setdefault("SOPClassUID", dataset.file_meta.MediaStorageSOPClassUID)
+    return found
+
+
 def _header(place: str, values: Mapping[str, Any]) -> Header:
     if "SOPClassUID" not in values and "Rows" not in values:
         return Header(place, error=f"{place}: found a file that can't be read as DICOM; fix: copy it again")
-    folder, has_uids = folder_of(place), bool(values.get("StudyInstanceUID") and values.get("SeriesInstanceUID"))
-    number = values.get("SeriesNumber")
-    facts: dict[str, Any] = {
-        "study": str(values.get("StudyInstanceUID") or folder),
-        "series": str(values.get("SeriesInstanceUID") or folder),
-        "series_number": None if number in (None, "") else int(number),
-        "patient": str(values.get("PatientID") or ""),
-        "modality": str(values.get("Modality") or ""),
-        "reference_frame": str(values.get("FrameOfReferenceUID") or ""),
-        "has_uids": has_uids,
-    }
+    facts = _facts(place, values)
     other = _other_than_image(values)
     if other:
-        return Header(place, other, **facts, segments=tuple(_referenced_series(values)))
+        sources = frozenset(_source_instances(values)) if other == SEGMENTATION else frozenset()
+        return Header(place, other, **facts, segments=tuple(_referenced_series(values)), sources=sources)
     if not all(values.get(name) for name in ("Rows", "Columns", "BitsAllocated")):
         missing = f"{place}: found no pixel data; allowed: an image with its pixels; fix: export the series again"
         return Header(place, **facts, error=missing)
-    frames = int(values.get("NumberOfFrames", 1) or 1)
+    if "MOSAIC" in str(values.get("ImageType", "")).upper():
+        mosaic = f"{place}: found a mosaic, all slices side by side in one picture; allowed: a picture for each slice; "
+        return Header(place, **facts, error=f"{mosaic}fix: convert it by dcm2niix, and give its .nii.gz")
+    frames = _integer(values, "NumberOfFrames") or 1
     if frames > max(1, len(values.get("PerFrameFunctionalGroupsSequence", None) or [])):
         several = f"{place}: found {frames} pictures in one file without a place for each; fix: export it as enhanced "
         return Header(place, **facts, error=f"{several}multi-frame, or as one file per picture")
     return Header(place, **facts, planes=tuple(_planes(place, values, frames)))
 
 
+def _facts(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same for a file of any kind."""
+    folder, has_uids = folder_of(place), bool(values.get("StudyInstanceUID") and values.get("SeriesInstanceUID"))
+    names = f"{values.get('SeriesDescription') or ''} {values.get('ProtocolName') or ''}"
+    return {
+        "study": str(values.get("StudyInstanceUID") or folder),
+        "series": str(values.get("SeriesInstanceUID") or folder),
+        "series_number": _integer(values, "SeriesNumber"),
+        "patient": str(values.get("PatientID") or ""),
+        "modality": str(values.get("Modality") or ""),
+        "reference_frame": str(values.get("FrameOfReferenceUID") or ""),
+        "has_uids": has_uids,
+        "is_called_scout": bool(_SCOUT_NAME.search(names)),
+    }
+
+
 def _other_than_image(values: Mapping[str, Any]) -> str:
     """What a file is, where it is no image of a volume; empty where it is one."""
     sop_class = str(values.get("SOPClassUID", ""))
     if sop_class in _SEGMENTATIONS:
-        return "segmentation"
+        return SEGMENTATION
+    if sop_class == _DIRECTORY:
+        return "table of contents"
     if sop_class.startswith(_ROOT) and sop_class.removeprefix(_ROOT) not in _VOLUMES:
         name = getattr(values["SOPClassUID"], "name", sop_class)
         return str(name).removesuffix(" Storage")
-    if "LOCALIZER" in str(values.get("ImageType", "")).upper():
+    image_type = str(values.get("ImageType", "")).upper()
+    if "LOCALIZER" in image_type:
         return "localizer"
-    return "colour picture" if int(values.get("SamplesPerPixel", 1) or 1) != 1 else ""
+    if "PROJECTION IMAGE" in image_type:
+        return "projection"
+    return "colour picture" if (_integer(values, "SamplesPerPixel") or 1) != 1 else ""
 
 
 def _referenced_series(values: Mapping[str, Any]) -> Iterator[str]:
     for series in values.get("ReferencedSeriesSequence", None) or []:
         yield str(series.get("SeriesInstanceUID", ""))
+
+
+def _source_instances(values: Mapping[str, Any]) -> Iterator[str]:
+    shared = values.get("SharedFunctionalGroupsSequence", None) or []
+    for groups in (*shared, *(values.get("PerFrameFunctionalGroupsSequence", None) or [])):
+        for derivation in groups.get("DerivationImageSequence", None) or []:
+            for source in derivation.get("SourceImageSequence", None) or []:
+                yield str(source.get("ReferencedSOPInstanceUID", ""))
 
 
 def _planes(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plane]:
@@ -206,12 +259,13 @@ def _planes(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plan
         yield Plane(
             place,
             frame,
-            str(values.get("SOPInstanceUID", place)),
-            _numbers(_from("PlanePositionSequence", "ImagePositionPatient", groups, values), 3),
-            _numbers(_from("PlaneOrientationSequence", "ImageOrientationPatient", groups, values), 6),
-            _numbers(_from("PixelMeasuresSequence", "PixelSpacing", groups, values), 2),
+            str(values.get("SOPInstanceUID") or place),
+            finite_numbers(_from("PlanePositionSequence", "ImagePositionPatient", groups, values), 3),
+            finite_numbers(_from("PlaneOrientationSequence", "ImageOrientationPatient", groups, values), 6),
+            finite_numbers(_from("PixelMeasuresSequence", "PixelSpacing", groups, values), 2),
             (int(values["Rows"]), int(values["Columns"])),
             dict(_times(groups, values, frame)),
+            dict(_contrasts(groups, values)),
             _distance(groups, values),
         )
 
@@ -219,23 +273,35 @@ def _planes(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plan
 _SEQUENCE_OF_TIME = {
     "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
     "TemporalPositionIndex": "FrameContentSequence",
-    "EffectiveEchoTime": "MREchoSequence",
-    "DiffusionBValue": "MRDiffusionSequence",
 }
 
 
 def _times(groups: list[Any], values: Mapping[str, Any], frame: int) -> Iterator[tuple[str, float]]:
     for key in TIME_KEYS:
-        number = _numbers(_from(_SEQUENCE_OF_TIME.get(key, ""), key, groups, values), 1)
+        number = finite_numbers(_from(_SEQUENCE_OF_TIME.get(key, ""), key, groups, values), 1)
         if key == "InstanceNumber":
             yield key, (number[0] if number else 0.0) * 1e6 + frame
         elif number:
             yield key, number[0]
 
 
+def _contrasts(groups: list[Any], values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each of :data:`CONTRASTS` that a plane has."""
+    image_type = _from("MRImageFrameTypeSequence", "FrameType", groups, {}) or values.get("ImageType")
+    if image_type:
+        yield "image type", "/".join(image_type if not isinstance(image_type, str) else [image_type])
+    echo = _from("MREchoSequence", "EffectiveEchoTime", groups, {}) or values.get("EchoTime")
+    b_value = _from("MRDiffusionSequence", "DiffusionBValue", groups, values)
+    # rounded, as scanners count the same one a little differently
+    for name, value, digits, unit in (("echo time", echo, 2, " ms"), ("b-value", b_value, 0, "")):
+        number = finite_numbers(value, 1)
+        if number:
+            yield name, f"{round(number[0], digits):g}{unit}"
+
+
 def _distance(groups: list[Any], values: Mapping[str, Any]) -> float | None:
     for name in ("SpacingBetweenSlices", "SliceThickness"):
-        number = _numbers(_from("PixelMeasuresSequence", name, groups, values), 1)
+        number = finite_numbers(_from("PixelMeasuresSequence", name, groups, values), 1)
         if number and number[0]:
             return abs(number[0])
     return None
@@ -250,8 +316,21 @@ def _from(sequence: str, name: str, groups: list[Any], values: Mapping[str, Any]
     return values.get(name, None)
 
 
-def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
+def _integer(values: Mapping[str, Any], name: str) -> int | None:
+    """A whole number; None where there is none, or something else."""
+    try:
+        return int(values[name])
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def finite_numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    """A header's value as so many numbers; None where it is none, or something else."""
     if value is None or value == "":
         return None
-    numbers = tuple(float(part) for part in (value if hasattr(value, "__iter__") else [value]))
-    return numbers if len(numbers) == count else None
+    parts = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
+    try:
+        numbers = tuple(float(part) for part in parts)
+    except (ValueError, TypeError):
+        return None
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None

@@ -13,11 +13,18 @@ import numpy as np
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.dicom.header import Plane, library
-from pranet_monai.forms.dicom.places import open_file
+from pranet_monai.forms.dicom.places import open_file, unpacked_size
 from pranet_monai.forms.dicom.stack import Stack
 from pranet_monai.forms.files import as_bad_case
+from pranet_monai.storage.memory import available_memory, readable_bytes
 
 __all__ = ["read_dataset", "read_voxels", "stored_pixels"]
+
+COPIES = 3
+"""How often the bytes of a file are in memory while it is decoded."""
+
+AIR_HU = -1024.0
+"""What padding counts as in CT; elsewhere it is 0, no signal."""
 
 
 def read_voxels(name: str, stack: Stack, remarks: list[str]) -> np.ndarray:
@@ -41,16 +48,20 @@ def read_voxels(name: str, stack: Stack, remarks: list[str]) -> np.ndarray:
     for time, planes in enumerate(stack.frames):
         for index, plane in enumerate(planes):
             targets[plane.place].append((plane.frame, time, index))
-    turned = 0
+    scaled: list[Scale | None] = []
     for place, wanted in targets.items():
         with _named(place):
             dataset = read_dataset(place)
+            if _is_turned(dataset) and not any("MONOCHROME1" in remark for remark in remarks):
+                remarks.append("MONOCHROME1: grey values inverted, so that brighter means more")
             pictures = _pictures(place, dataset, [frame for frame, _, _ in wanted])
             for (frame, time, index), picture in zip(wanted, pictures, strict=True):
-                turned += _is_turned(dataset)
-                voxels[time, :, :, index] = _rescaled(picture, dataset, frame).T
-    if turned:
-        remarks.append("MONOCHROME1: grey values inverted, so that brighter means more")
+                scaled.append(_scale(place, dataset, frame))
+                voxels[time, :, :, index] = _rescaled(place, picture, dataset, scaled[-1]).T
+            is_ct = dataset.get("Modality") == "CT"
+    _check_scales(name, scaled)
+    if is_ct and scaled[0] is None:
+        remarks.append("no RescaleSlope and RescaleIntercept: the stored numbers are taken for HU")
     return voxels
 
 
@@ -60,6 +71,8 @@ def read_dataset(place: str, pixels: bool = True) -> Any:
     Raises:
         OSError: when it can't be opened; pydicom's own errors where it can't be read.
     """
+    if pixels:
+        _check_size(place)
     with warnings.catch_warnings(), open_file(place) as file:
         warnings.simplefilter("ignore")
         return library().dcmread(file, stop_before_pixels=not pixels, force=True)
@@ -83,35 +96,102 @@ def _pictures(place: str, dataset: Any, frames: list[int]) -> Iterator[np.ndarra
         raise BadCaseError(f"{place}: found no pixel data; allowed: an image with its pixels; fix: export it again")
     if "TransferSyntaxUID" not in dataset.file_meta:  # a file without its first part: the default of the standard
         dataset.file_meta.TransferSyntaxUID = library("pydicom.uid").ImplicitVRLittleEndian
+    _check_decoder(place, dataset.file_meta.TransferSyntaxUID)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if int(dataset.get("NumberOfFrames", 1) or 1) == 1:
-            yield np.squeeze(dataset.pixel_array)
+            picture, shape = np.squeeze(dataset.pixel_array), (int(dataset.Rows), int(dataset.Columns))
+            if picture.size != shape[0] * shape[1]:
+                raise BadCaseError(
+                    f"{place}: found {picture.size} pixels; allowed: {shape[0]} x {shape[1]}, as its header says; fix: "
+                    "export it again"
+                )
+            yield picture.reshape(shape)
             return
         yield from library("pydicom.pixels").iter_pixels(dataset, indices=frames)
 
 
-def _rescaled(picture: np.ndarray, dataset: Any, frame: int) -> np.ndarray:
+def _check_size(place: str) -> None:
+    """Refuses what a small zip unpacks to, or a file that is cut off in a disk of nothing, before memory is taken."""
+    found, available = unpacked_size(place), available_memory()
+    if available is not None and COPIES * found > available:
+        raise BadCaseError(
+            f"{place}: found {readable_bytes(found)}; allowed: {readable_bytes(available // COPIES)}, a {COPIES}rd of "
+            "the memory that is available now; fix: export it again, or use a machine with more memory"
+        )
+
+
+def _check_decoder(place: str, syntax: Any) -> None:
+    """Names what is missing, where compressed pixels need a package that isn't here."""
+    if not syntax.is_compressed or syntax.is_deflated:
+        return
+    told = f"{place}: found pixels compressed as {syntax.name}"
+    try:
+        decoder = library("pydicom.pixels").get_decoder(syntax)
+    except NotImplementedError:
+        allowed = "JPEG, JPEG-LS, JPEG 2000, RLE and no compression"
+        raise BadCaseError(f"{told}; allowed: {allowed}; fix: export it uncompressed") from None
+    if not decoder.is_available:
+        missing = ", ".join(decoder.missing_dependencies)
+        raise BadCaseError(
+            f"{told}, and nothing here that decodes them ({missing}); fix: pip install 'pranet-monai[dicom]', or "
+            "export it uncompressed"
+        )
+
+
+Scale = tuple[float, float]
+"""Slope and intercept."""
+
+
+def _rescaled(place: str, picture: np.ndarray, dataset: Any, scale: Scale | None) -> np.ndarray:
     values = picture.astype(np.float64)
     if _is_turned(dataset):
         values = _lowest_and_highest(dataset) - values
-    step = _step_of_values(dataset, frame)
-    if step is None and "ModalityLUTSequence" in dataset:
+    if scale is None and "ModalityLUTSequence" in dataset:
         values = np.asarray(library("pydicom.pixels").apply_modality_lut(picture, dataset), dtype=np.float64)
-    elif step is not None:
-        values = values * float(step.get("RescaleSlope", 1)) + float(step.get("RescaleIntercept", 0))
+    elif scale is not None:
+        values = values * scale[0] + scale[1]
+    padding = _padding(dataset, picture)
+    if padding is not None:
+        values[padding] = AIR_HU if dataset.get("Modality") == "CT" else 0
     return values.astype(np.float32)
 
 
-def _step_of_values(dataset: Any, frame: int) -> Any:
-    """What holds slope and intercept: the frame's own group, that of all frames, or the file."""
+def _padding(dataset: Any, picture: np.ndarray) -> np.ndarray | None:
+    """Which pixels are none of the image, such as the corners of a round field of view; None where none are named."""
+    first = dataset.get("PixelPaddingValue")
+    if first is None:
+        return None
+    last = dataset.get("PixelPaddingRangeLimit")
+    # wrapped as the pixels are: many write a negative one as if it were unsigned
+    low, high = np.sort(np.asarray([int(first), int(first if last is None else last)]).astype(picture.dtype))
+    return np.asarray((picture >= low) & (picture <= high))
+
+
+def _scale(place: str, dataset: Any, frame: int) -> Scale | None:
+    """Slope and intercept: of the frame's own group, of that of all frames, or of the file; None where none are."""
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence", None) or []
     shared = dataset.get("SharedFunctionalGroupsSequence", None) or []
-    for group in (*per_frame[frame : frame + 1], *shared[:1]):
-        found = group.get("PixelValueTransformationSequence", None)
-        if found:
-            return found[0]
-    return dataset if "RescaleSlope" in dataset else None
+    found = [
+        group.get("PixelValueTransformationSequence", None) for group in (*per_frame[frame : frame + 1], *shared[:1])
+    ]
+    for source in (*(items[0] for items in found if items), dataset):
+        slope, intercept = source.get("RescaleSlope"), source.get("RescaleIntercept")
+        if slope == 0:
+            raise BadCaseError(f"{place}: found RescaleSlope 0; allowed: any other number; fix: export it again")
+        if slope is not None or intercept is not None:
+            return float(1 if slope is None else slope), float(intercept or 0)
+    return None
+
+
+def _check_scales(name: str, scales: list[Scale | None]) -> None:
+    """Refuses a volume of which a part isn't on the scale of the others."""
+    bare = scales.count(None)
+    if bare and any(scale not in (None, (1.0, 0.0)) for scale in scales):
+        raise BadCaseError(
+            f"{name}: found {bare} of {len(scales)} planes without RescaleSlope and RescaleIntercept; allowed: all or "
+            "none of them; fix: export the series again"
+        )
 
 
 def _is_turned(dataset: Any) -> bool:

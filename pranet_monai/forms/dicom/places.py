@@ -3,28 +3,42 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from pranet_monai.forms.files import file_extension
 
-__all__ = ["EXTENSIONS", "dicom_files", "folder_of", "is_dicom_place", "open_file", "relative_name", "size_and_time"]
+__all__ = [
+    "EXTENSIONS",
+    "dicom_files",
+    "folder_of",
+    "is_dicom_place",
+    "open_file",
+    "relative_name",
+    "size_and_time",
+    "unpacked_size",
+    "zips_in_zip",
+]
 
 EXTENSIONS = (".dcm", ".dicom", ".ima")
 """What such a file may be called; scanners also name files IM0001, or by a number with dots."""
 
 _ZIP, _IN_ZIP = (".zip",), "!/"
+_PLACE_IN_ZIP = re.compile(rf"(.+?\.zip){_IN_ZIP}(.+)", re.IGNORECASE | re.DOTALL)
 _MARK, _MARK_AT = b"DICM", 128
+# how files without the first 128 bytes and the mark begin: with an element of group 2 or 8, its type or length behind
+_BARE = re.compile(rb"\x02\0[\0\x01]\0(UL|OB)|\x08\0[\x05\x08\x16]\0([A-Z]{2}|.\0\0\0)", re.DOTALL)
 _DIRECTORY = "DICOMDIR"  # a CD's table of contents; its files are looked at themselves
 
 
 def dicom_files(paths: Iterable[Path]) -> Iterator[str]:
     """The DICOM files among these, those inside of zips as ``archive.zip!/name``.
 
-    A file counts by its extension, or by the mark behind its first 128 bytes where its name has none.
+    A file counts by its extension, or by how it begins where its name has none.
     """
     for path in paths:
         if file_extension(path, _ZIP):
@@ -49,7 +63,7 @@ def open_file(place: str) -> Iterator[BinaryIO]:
     Raises:
         OSError: when it can't be opened.
     """
-    archive, _, member = place.partition(_IN_ZIP)
+    archive, member = _archive_and_member(place)
     if not member:
         with open(place, "rb") as file:
             yield file
@@ -63,8 +77,14 @@ def open_file(place: str) -> Iterator[BinaryIO]:
 
 def folder_of(place: str) -> str:
     """The folder, or the zip, that a file lies in."""
-    archive, _, member = place.partition(_IN_ZIP)
+    archive, member = _archive_and_member(place)
     return archive if member else str(Path(place).parent)
+
+
+def _archive_and_member(place: str) -> tuple[str, str]:
+    """A zip and the name inside of it; a plain file and nothing."""
+    found = _PLACE_IN_ZIP.fullmatch(place)
+    return (found[1], found[2]) if found else (place, "")
 
 
 def relative_name(place: str, root: Path) -> str:
@@ -75,8 +95,30 @@ def relative_name(place: str, root: Path) -> str:
 
 def size_and_time(place: str) -> tuple[int, int]:
     """Changes whenever a file does."""
-    found = Path(place.partition(_IN_ZIP)[0]).stat()
+    found = Path(_archive_and_member(place)[0]).stat()
     return found.st_size, found.st_mtime_ns
+
+
+def unpacked_size(place: str) -> int:
+    """Bytes of a file, inside of a zip those that it unpacks to.
+
+    Raises:
+        OSError: when it can't be opened.
+    """
+    archive, member = _archive_and_member(place)
+    if not member:
+        return Path(place).stat().st_size
+    with zipfile.ZipFile(archive) as opened:
+        return opened.getinfo(member).file_size
+
+
+def zips_in_zip(path: Path) -> list[str]:
+    """The zips inside of a zip, which aren't looked into."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [f"{path}{_IN_ZIP}{name}" for name in archive.namelist() if file_extension(name, _ZIP)]
+    except (zipfile.BadZipFile, OSError):
+        return []
 
 
 def _in_zip(path: Path) -> Iterator[str]:
@@ -87,7 +129,7 @@ def _in_zip(path: Path) -> Iterator[str]:
                 if not _may_be_dicom(Path(name).name):
                     continue
                 with archive.open(name) as packed:
-                    if packed.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK:
+                    if _begins_as_dicom(packed):
                         yield f"{path}{_IN_ZIP}{name}"
     except (zipfile.BadZipFile, OSError, RuntimeError):  # it is no zip, or encrypted: nothing that can be read
         return
@@ -101,9 +143,14 @@ def _may_be_dicom(name: str) -> bool:
     return bool(file_extension(name, EXTENSIONS)) or not suffix or suffix.isdigit()
 
 
+def _begins_as_dicom(file: IO[bytes]) -> bool:
+    start = file.read(_MARK_AT + len(_MARK))
+    return start[_MARK_AT:] == _MARK or _BARE.match(start) is not None
+
+
 def _has_mark(place: str) -> bool:
     try:
         with open_file(place) as file:
-            return file.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK
+            return _begins_as_dicom(file)
     except OSError:
         return False

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pranet_monai import __version__
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.organs import OrganCode
 from pranet_monai.errors import BadCaseError
-from pranet_monai.forms.dicom.header import Plane, library
+from pranet_monai.forms.dicom.header import Plane, finite_numbers, library
 from pranet_monai.forms.dicom.pixels import read_dataset
 from pranet_monai.forms.provenance import Algorithm, Provenance
 from pranet_monai.storage.atomic import atomic_write
@@ -89,16 +90,19 @@ def make_segmentation(
 
 def source_datasets(planes: Sequence[Plane]) -> list[Any]:
     """A header for each plane, as of a file of one plane each, with whatever may be empty there."""
-    pydicom, files, found = library(), dict[str, Any](), list[Any]()
+    pydicom, files, found, seen = library(), dict[str, Any](), list[Any](), set[str]()
     for plane in planes:
         if plane.place not in files:
             files[plane.place] = read_dataset(plane.place, pixels=False)
         header = files[plane.place]
         dataset = pydicom.Dataset()
-        dataset.update({element.tag: element for element in header if element.keyword not in _NOT_OF_A_PLANE})
+        dataset.update({element.tag: copy(element) for element in header if element.keyword not in _NOT_OF_A_PLANE})
         dataset.file_meta = header.file_meta
         if "NumberOfFrames" in header:
             dataset.SOPClassUID = _SEGMENTATION_STORAGE_OF_CLASSIC
+        if not dataset.get("SOPInstanceUID") or dataset.SOPInstanceUID in seen or "NumberOfFrames" in header:
+            dataset.SOPInstanceUID = pydicom.uid.generate_uid()
+        seen.add(dataset.SOPInstanceUID)
         dataset.ImagePositionPatient, dataset.ImageOrientationPatient = (
             list(plane.position or ()),
             list(plane.directions or ()),
@@ -107,13 +111,37 @@ def source_datasets(planes: Sequence[Plane]) -> list[Any]:
         dataset.SeriesInstanceUID = found[0].SeriesInstanceUID if found else _uid(header, "SeriesInstanceUID")
         for name in ("StudyInstanceUID", "FrameOfReferenceUID"):
             setattr(dataset, name, getattr(found[0], name) if found else _uid(header, name))
-        for name in _MAY_BE_EMPTY:
-            if name not in dataset:
-                setattr(dataset, name, "")
-        if not dataset.get("SliceThickness"):
+        _as_the_standard_wants(dataset)
+        thickness = finite_numbers(dataset.get("SliceThickness"), 1) or (0.0,)
+        if thickness[0] <= 0:
             dataset.SliceThickness = _distance_mm(planes)
         found.append(dataset)
     return found
+
+
+def _as_the_standard_wants(dataset: Any) -> None:
+    """Text in UTF-8, and nothing where a value is missing or none that may stand there: highdicom is strict."""
+    dataset.decode()
+    if dataset.get("SpecificCharacterSet"):
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+    elif "SpecificCharacterSet" in dataset:
+        del dataset.SpecificCharacterSet
+    for name in _MAY_BE_EMPTY:
+        if not _may_stand(name, dataset.get(name)):
+            setattr(dataset, name, "")
+
+
+def _may_stand(name: str, value: Any) -> bool:
+    if name == "PatientSex":
+        return value in ("M", "F", "O")
+    try:
+        if name.endswith("Date"):
+            library("pydicom.valuerep").DA(value)
+        if name.endswith("Time"):
+            library("pydicom.valuerep").TM(value)
+    except ValueError:
+        return False
+    return value is not None
 
 
 def _distance_mm(planes: Sequence[Plane]) -> float:
@@ -128,7 +156,10 @@ def _uid(header: Any, name: str) -> str:
 
 
 def _number(dataset: Any) -> int:
-    return int(dataset.get("SeriesNumber", 0) or 0)
+    try:
+        return int(dataset.get("SeriesNumber", 0) or 0)
+    except ValueError:
+        return 0
 
 
 def _segments(label_map: LabelMap, made_by: Provenance, algorithm: Algorithm) -> list[Any]:

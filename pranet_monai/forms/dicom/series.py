@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,19 +11,25 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from pranet_monai.forms.dicom.header import Header, Plane
-from pranet_monai.forms.dicom.places import EXTENSIONS, folder_of
+from pranet_monai.forms.dicom.header import CONTRASTS, Header, Plane, read_headers
+from pranet_monai.forms.dicom.places import EXTENSIONS, dicom_files, folder_of
 from pranet_monai.forms.dicom.stack import MAX_UNEVEN, SAME_PLACE_MM, by_place, even_step
 from pranet_monai.forms.files import without_extension
-from pranet_monai.forms.search import SeriesNames
+from pranet_monai.forms.search import Search, SeriesNames
 
-__all__ = ["IMAGES", "Series", "series_of"]
+__all__ = ["IMAGES", "Series", "series_in", "series_of"]
 
 IMAGES = "DICOM_anon"
 """CHAOS's name for the folder of the slices: it tells that nobody is named there, so the folder's name is kept."""
 
 SAME_DIRECTION, SAME_SPACING = 1e-3, 1e-3
 """By which direction cosines, and pixel spacings as a fraction, may differ within a volume."""
+
+MOST_OF_SCOUT = 5
+"""Planes in one direction that a localizer has at most, where its name or its several directions say that it is one."""
+
+FEW_SLICES, FAR_APART_MM = 3, 15.0
+"""Up to so many slices so far apart may be a localizer, whatever they are called: organs are seen in closer ones."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Series:
         part: which volume of its series, from 1; 0 where the series holds no other.
         remarks: what was assumed.
         error: why it can't be a case.
-        is_scout: single planes in several directions, which help to plan the others.
+        is_scout: a few planes that help to plan the others.
     """
 
     headers: tuple[Header, ...]
@@ -76,6 +83,11 @@ class Series:
         return f"{named}_volume{self.part}" if self.part else named
 
 
+def series_in(search: Search) -> list[Series]:
+    """What :func:`series_of` makes of all that lies below a folder."""
+    return series_of(read_headers(dicom_files(search.files)))
+
+
 def series_of(headers: Iterable[Header]) -> list[Series]:
     """Puts headers of images together.
 
@@ -101,31 +113,44 @@ def _of_one_series(group: list[Header]) -> list[Series]:
         more = f" (and {len(bad) - 1} more files of its series)" if len(bad) > 1 else ""
         return [Series(tuple(bad), error=bad[0].error + more)]
     remarks = [f"{len(bad)} of its files can't be used, such as {bad[0].error}"] if bad else []
-    good, doubled = _each_once(good)
-    if doubled:
-        remarks.append(f"{doubled} files are copies of others (the same SOP instance): each was taken once")
+    good = _each_once(good, remarks)
     planes = [plane for header in good for plane in header.planes]
-    lost = next((plane for plane in planes if not _has_place(plane)), None)
+    lost = next((plane for plane in planes if _without_place(plane)), None)
     if lost is not None:
         error = (
-            f"{lost.place}: found no ImagePositionPatient, ImageOrientationPatient or PixelSpacing that says where its "
-            "pixels lie; fix: export the original series, or give the volume as .nii.gz"
+            f"{lost.place}: found no {_without_place(lost)} that says where its pixels lie; fix: export the original "
+            "series, or give the volume as .nii.gz"
         )
         return [Series(tuple(good), error=error)]
     return _volumes(good, planes, remarks)
 
 
-def _each_once(headers: list[Header]) -> tuple[list[Header], int]:
-    by_uid = {header.planes[0].uid: header for header in sorted(headers, key=lambda one: one.place, reverse=True)}
-    kept = sorted(by_uid.values(), key=lambda one: one.place)
-    return kept, len(headers) - len(kept)
+def _each_once(headers: list[Header], remarks: list[str]) -> list[Header]:
+    """Without copies; what lies elsewhere or was taken at another time is none, even where it has another's UID."""
+    found: dict[tuple[object, ...], Header] = {}
+    for header in sorted(headers, key=lambda one: one.place, reverse=True):
+        plane = header.planes[0]
+        found[(plane.uid, plane.position, *sorted(plane.times.items()), *sorted(plane.contrasts.items()))] = header
+    uids = {header.planes[0].uid for header in found.values()}
+    if len(found) < len(headers):
+        doubled = len(headers) - len(found)
+        remarks.append(f"{doubled} files are copies of others (the same SOP instance): each was taken once")
+    if len(uids) < len(found):
+        remarks.append(f"{len(found)} files share {len(uids)} SOP instance UIDs, though they differ: all were taken")
+    return sorted(found.values(), key=lambda one: one.place)
 
 
-def _has_place(plane: Plane) -> bool:
-    if plane.position is None or plane.directions is None or plane.spacing is None:
-        return False
-    normal = np.cross(*np.asarray(plane.directions).reshape(2, 3))
-    return min(plane.spacing) > 0 and float(np.linalg.norm(normal)) > 0
+def _without_place(plane: Plane) -> str:
+    """What lacks to know where a plane lies; empty where nothing does."""
+    if plane.position is None:
+        return "ImagePositionPatient"
+    if plane.directions is None or not float(np.linalg.norm(_normal(plane))):
+        return "ImageOrientationPatient"
+    return "PixelSpacing" if plane.spacing is None or min(plane.spacing) <= 0 else ""
+
+
+def _normal(plane: Plane) -> np.ndarray:
+    return np.cross(*np.asarray(plane.directions).reshape(2, 3))
 
 
 def _volumes(headers: list[Header], planes: list[Plane], remarks: list[str]) -> list[Series]:
@@ -138,21 +163,55 @@ def _volumes(headers: list[Header], planes: list[Plane], remarks: list[str]) -> 
             geometries.append([plane])
         else:
             found.append(plane)
-    several = [one for one in geometries if len(by_place(one)) > 1] or [one for one in geometries if len(one) > 1]
-    if len(geometries) > 1 and not several:
+    if _are_scouts(headers, geometries):
         return [Series(tuple(headers), tuple(planes), is_scout=True)]
-    kept = several or geometries
+    kept = [one for one in geometries if len(by_place(one)) > 1] or [one for one in geometries if len(one) > 1]
+    kept = kept or geometries
     if len(geometries) > len(kept):
-        remarks = [
-            *remarks,
-            f"{len(geometries) - len(kept)} planes of other directions, sizes or spacings left out (scouts)",
-        ]
+        left = len(geometries) - len(kept)
+        remarks = [*remarks, f"{left} planes of other directions, sizes or spacings left out (scouts)"]
     if len(kept) > 1:
         remarks = [*remarks, f"one of {len(kept)} volumes of different directions, sizes or spacings in its series"]
+    parts = [part for one in kept for part in _by_contrast(one, remarks)]
     return [
-        Series(_headers_of(headers, one), tuple(one), number if len(kept) > 1 else 0, tuple(remarks))
-        for number, one in enumerate(kept, start=1)
+        Series(_headers_of(headers, one), tuple(one), number if len(parts) > 1 else 0, (*told, *_maybe_a_scout(one)))
+        for number, (one, told) in enumerate(parts, start=1)
     ]
+
+
+def _are_scouts(headers: list[Header], geometries: list[list[Plane]]) -> bool:
+    """A plane or a few in each of several directions, or a few that are called so."""
+    most = max(map(len, geometries))
+    if len(geometries) > 1 and most == 1:
+        return True
+    normals = [_normal(one[0]) for one in geometries]
+    are_across = any(abs(float(normals[0] @ normal)) < np.cos(np.radians(45)) for normal in normals)
+    return most <= MOST_OF_SCOUT and (are_across or any(header.is_called_scout for header in headers))
+
+
+def _maybe_a_scout(planes: list[Plane]) -> list[str]:
+    """A remark on two or three slices far apart."""
+    positions = [plane.position for plane in planes if plane.position is not None]
+    apart = math.dist(positions[0], positions[1]) if 2 <= len(planes) <= FEW_SLICES else 0.0
+    if apart < FAR_APART_MM:
+        return []
+    return [f"{len(planes)} slices {apart:.3g} mm apart: it may be a localizer"]
+
+
+def _by_contrast(planes: list[Plane], remarks: list[str]) -> list[tuple[list[Plane], list[str]]]:
+    """Echoes, b-values, magnitude and phase at the same places are volumes of their own, each with a remark."""
+    places = by_place(planes)
+    for name in CONTRASTS if len(planes) > len(places) else ():
+        values = sorted({plane.contrasts.get(name, "") for plane in planes}, key=lambda value: (len(value), value))
+        everywhere = all({plane.contrasts.get(name, "") for plane in place} == set(values) for place in places)
+        if len(values) > 1 and everywhere:
+            found: list[tuple[list[Plane], list[str]]] = []
+            for value in values:
+                told = f"one of {len(values)} volumes at the same places: {name} {value or 'unknown'}"
+                part = [plane for plane in planes if plane.contrasts.get(name, "") == value]
+                found += _by_contrast(part, [*remarks, told])
+            return found
+    return [(planes, remarks)]
 
 
 def _same_geometry(one: Plane, other: Plane) -> bool:

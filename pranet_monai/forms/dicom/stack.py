@@ -63,7 +63,8 @@ def build_stack(name: str, planes: Sequence[Plane], pixels_of: Callable[[Plane],
     remarks: list[str] = []
     places = _without_doubles(name, places, pixels_of, remarks)
     with with_remarks(remarks):
-        key = _time_key(places)
+        _check_contrasts(name, places)
+        key = _time_key(name, places)
         ordered = [sorted(place, key=lambda plane: (plane.times.get(key, 0.0), plane.place)) for place in places]
         if len(ordered[0]) > 1:
             remarks.append(f"{len(ordered[0])} planes at each place: read as a cine, in the order of {key}")
@@ -123,13 +124,40 @@ def _distinct(place: list[Plane], pixels_of: Callable[[Plane], Hashable]) -> lis
     return list({pixels_of(plane): plane for plane in reversed(place)}.values())[::-1]
 
 
-def _time_key(places: list[list[Plane]]) -> str:
+def _check_contrasts(name: str, places: list[list[Plane]]) -> None:
+    """Refuses planes at one place that aren't times, and that aren't there everywhere."""
+    for contrast in ("echo time", "b-value"):
+        found = {tuple(sorted({plane.contrasts.get(contrast, "none") for plane in place})) for place in places}
+        if len(found) > 1 and max(map(len, found)) > 1:
+            several = " elsewhere ".join(", ".join(one) for one in sorted(found)[:2])
+            raise BadCaseError(
+                f"{name}: found planes at one place with {contrast} {several}; allowed: the same ones everywhere; fix: "
+                "export the whole series again, or each of them as a series"
+            )
+
+
+def _time_key(name: str, places: list[list[Plane]]) -> str:
     """What tells apart the planes at one place, everywhere."""
 
     def tells(key: str) -> bool:
-        return all(len({plane.times[key] for plane in place if key in plane.times}) == len(place) for place in places)
+        if not all(len({plane.times[key] for plane in place if key in plane.times}) == len(place) for place in places):
+            return False
+        return key != "InstanceNumber" or _count_alike([[plane.times[key] for plane in place] for place in places])
 
-    return next((key for key in TIME_KEYS if tells(key)), "their files' names")
+    found = next((key for key in TIME_KEYS if tells(key)), None)
+    if found is None and len(places) > 1:
+        raise BadCaseError(
+            f"{name}: found {len(places[0])} planes at each place ({_files(places[0][:2])}, …) and nothing that says "
+            f"which of them belong together; allowed: {', '.join(TIME_KEYS)} that tell; fix: export each volume as a "
+            "series, or give them as .nii.gz"
+        )
+    return found or "their files' names"
+
+
+def _count_alike(numbers: list[list[float]]) -> bool:
+    """Whether numbers that run through a whole series go on by the same steps at each place: no others are times."""
+    steps = {tuple(np.diff(sorted(one))) for one in numbers}
+    return len(steps) == 1
 
 
 def _affine(name: str, slices: Sequence[Plane], remarks: list[str]) -> np.ndarray:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import shutil
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import pydicom
 import pytest
 from pranet_monai.data.cases import find_cases
 from pranet_monai.errors import UsageError
@@ -110,13 +112,14 @@ def test_a_series_that_lies_in_several_folders(tmp_path: Path) -> None:
 
 
 def test_a_cd_with_dicomdir_of_a_real_archive(tmp_path: Path) -> None:
-    """pydicom's test CD: three patients, CT, MR and CR, files without extension; its MR has no even stacks."""
+    """pydicom's test CD: CT, MR and CR, files without extension; its MR are localizers, and projections of vessels."""
     source = Path(str(get_testdata_file("DICOMDIR"))).parent
     shutil.copytree(source, tmp_path / "cd", ignore=shutil.ignore_patterns("TINY_ALPHA", "*.dcm", "DICOMDIR-*"))
     items = find_cases(tmp_path / "cd")
-    assert len(items) > 3 and all(item["case"].startswith("study_") for item in items)
+    assert len(items) == 2 and all(item["case"].startswith("study_") for item in items)
     found = left_out_files(Search(tmp_path / "cd"), "volume")
-    assert len(found["DICOM Computed Radiography Image"]) == 3
+    told = {kind: len(files) for kind, files in found.items()}
+    assert told == {"DICOM Computed Radiography Image": 3, "DICOM localizer": 12, "DICOM projection": 7}
 
 
 def test_images_without_pixels_are_one_row(tmp_path: Path) -> None:
@@ -175,3 +178,75 @@ def test_without_pydicom_it_says_what_to_install(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("pranet_monai.forms.dicom.header.optional_import", lambda name: (None, False))
     (item,) = find_cases(tmp_path)
     assert "found no pydicom; fix: pip install 'pranet-monai[dicom]'" in item["error"]
+
+
+@pytest.mark.parametrize("suffix", ["", ".dcm", ".17"])
+@pytest.mark.parametrize("skipped", [128 + 4, 0], ids=["no preamble", "whole"])
+@pytest.mark.parametrize("is_zip", [False, True], ids=["folder", "zip"])
+def test_files_without_their_first_bytes(tmp_path: Path, suffix: str, skipped: int, is_zip: bool) -> None:
+    write_series(tmp_path / "in", numbers(), grid(), suffix=suffix)
+    for path in (tmp_path / "in").iterdir():
+        path.write_bytes(path.read_bytes()[skipped:])
+    if is_zip:
+        with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+            for path in sorted((tmp_path / "in").iterdir()):
+                archive.write(path, path.name)
+        shutil.rmtree(tmp_path / "in")
+    (item,) = find_cases(tmp_path)
+    np.testing.assert_array_equal(LoadCased("image")(item)["image"].numpy()[0], numbers())
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_files_without_any_meta_information(tmp_path: Path, implicit: bool) -> None:
+    """As programs before 1993, and some of today, write them."""
+    write_series(tmp_path, numbers(), grid(), suffix="")
+    for path in tmp_path.iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.file_meta
+        with open(path, "wb") as file:
+            pydicom.filewriter.write_dataset(writer(file, implicit), dataset)
+    (item,) = find_cases(tmp_path)
+    np.testing.assert_array_equal(LoadCased("image")(item)["image"].numpy()[0], numbers())
+
+
+def writer(file: BinaryIO, implicit: bool) -> pydicom.filebase.DicomFileLike:
+    found = pydicom.filebase.DicomFileLike(file)
+    found.is_implicit_VR, found.is_little_endian = implicit, True
+    return found
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x08\0\0\0\x04\0\0\0", b"\x02\0\0\0" * 40, b"\x08\0\x08\0\xff\xff", b"", b"\x7fELF"]
+)
+def test_other_files_without_an_extension_are_not_looked_at(tmp_path: Path, start: bytes) -> None:
+    write_series(tmp_path / "a", numbers(), grid())
+    (tmp_path / "table").write_bytes(start + b"\x11" * 300)
+    assert len(find_cases(tmp_path)) == 1
+
+
+def test_folders_that_are_called_as_if_they_were_in_a_zip(tmp_path: Path) -> None:
+    folder = tmp_path / "Größe 1!/a b"
+    write_series(folder, numbers(), grid())
+    (item,) = find_cases(tmp_path)
+    np.testing.assert_array_equal(LoadCased("image")(item)["image"].numpy()[0], numbers())
+
+
+def test_a_zip_in_a_zip_is_named(tmp_path: Path) -> None:
+    write_series(tmp_path / "a", numbers(), grid())
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.writestr("study/inner.zip", b"PK")
+    assert left_out_files(Search(tmp_path), "volume") == {"zip in a zip": ["outer.zip!/study/inner.zip"]}
+
+
+def test_packed_files_and_tables_of_contents_are_named(tmp_path: Path) -> None:
+    write_series(tmp_path / "a", numbers(), grid())
+    (tmp_path / "slice.dcm.gz").write_bytes(b"\x1f\x8b")
+    shutil.copy(str(get_testdata_file("DICOMDIR")), tmp_path / "contents.dcm")
+    found = left_out_files(Search(tmp_path), "volume")
+    assert found == {".dcm.gz": ["slice.dcm.gz"], "DICOM table of contents": ["contents.dcm"]}
+
+
+def test_what_was_found_instead_of_a_volume(tmp_path: Path) -> None:
+    write_series(tmp_path, numbers(), grid(), change=as_scout)
+    with pytest.raises(UsageError, match="found no volume in it or in its sub-folders, but 4 DICOM localizer files;"):
+        find_cases(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from pranet_monai.data.labels import get_label_map, stated_label_map
-from pranet_monai.forms.dicom.references import class_of_segment, segment_name
+from pranet_monai.forms.dicom.segments import class_of_segment, segment_name
 from pydicom.dataset import Dataset
 
 LIVER, KIDNEY, LEFT = "10200004", "64033007", "7771000"

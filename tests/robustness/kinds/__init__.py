@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from ..kind import Command, Kind
-from . import commands, damage, files, formats, headers, images, names, places, references, shapes, values
+from . import commands, damage, dicom, files, formats, headers, images, names, places, references, shapes, values
 
 VOLUMES: dict[str, list[Kind]] = {
     "Forms of files": formats.KINDS,
+    "DICOM": dicom.KINDS,
     "Types and values": values.KINDS,
     "Shapes": shapes.KINDS,
     "Places and units": places.KINDS,

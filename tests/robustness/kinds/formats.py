@@ -15,9 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from tests.data.dicom_series import grid, write_series
-
-from ..heart import AFFINE, PIXEL_MM, block, save, voxels
+from ..heart import AFFINE, block, save, voxels
 from ..kind import LEFT_OUT, NOT_LOOKED_AT, OK, Handled, Kind, Maker, failed, remarked
 
 
@@ -79,29 +77,6 @@ def arrays(name: str, key: str) -> Maker:
         return block()
 
     return make
-
-
-def dicom(folder: Path, suffix: str = ".dcm") -> np.ndarray:
-    write_series(folder / "series", voxels(), grid((PIXEL_MM, PIXEL_MM, 8)), suffix=suffix)
-    return block()
-
-
-def dicom_without(*slices: int) -> Maker:
-    def make(folder: Path) -> None:
-        write_series(folder / "series", voxels((40, 36, 5)), grid((PIXEL_MM, PIXEL_MM, 8)))
-        for number in slices:
-            (folder / "series" / f"IM{number:03d}001.dcm").unlink()
-
-    return make
-
-
-def dicom_garbage(folder: Path) -> None:
-    dicom_without()(folder)
-    (folder / "series" / "IM002001.dcm").write_bytes(b"DICM" * 100)
-
-
-def dicom_nameless(folder: Path) -> np.ndarray:
-    return dicom(folder, suffix="")
 
 
 def mhd_text(text: str) -> Maker:
@@ -179,11 +154,6 @@ KINDS = [
     Kind("arrays .npz, img", arrays("x.npz", "img"), VOXELS_1_MM),
     Kind("arrays .h5", arrays("x.h5", "image"), VOXELS_1_MM),
     Kind("arrays .npy.h5", arrays("x.npy.h5", "image"), VOXELS_1_MM),
-    Kind("DICOM series", dicom, OK),
-    Kind("DICOM series that lacks a slice", dicom_without(2), failed("1 missing")),
-    Kind("DICOM, one slice alone", dicom_without(0, 1, 2, 3), remarked("one slice: counted as 1 mm thick")),
-    Kind("DICOM series with a damaged slice", dicom_garbage, Handled("failed", "; fix: ", rows=2, has_mask=False)),
-    Kind("DICOM without extensions", dicom_nameless, OK),
     Kind("gzip named .nii", rewritten("x.nii", gzip.compress), UNREAD),
     Kind("plain file named .nii.gz", rewritten("x.nii.gz", bytes), UNREAD),
     Kind("PNG named .nii.gz", renamed("x.png", "x.nii.gz", picture("x.png")), UNREAD),

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experts' segmentation objects: which series one was drawn on, and which classes it holds there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from pranet_monai.data.labels import LabelMap, class_name, stated_label_map
+from pranet_monai.data.organs import ORGANS
+from pranet_monai.errors import BadCaseError, some_of
+from pranet_monai.forms.dicom.header import SEGMENTATION, Header, read_headers
+from pranet_monai.forms.dicom.pixels import read_dataset
+from pranet_monai.forms.dicom.places import dicom_files
+from pranet_monai.forms.dicom.series import Series
+from pranet_monai.forms.dicom.stack import SAME_PLACE_MM, Stack
+from pranet_monai.forms.files import as_bad_case
+from pranet_monai.forms.grid import ORIGINAL_SHAPE, volume_tensor
+
+__all__ = ["class_of_segment", "drawn_on", "numbered_segments", "segment_classes", "segment_name", "segment_names"]
+
+_NUMBERED = re.compile(r"(segment|label|roi)?_?\d*")  # what editors call a segment that nobody has named
+
+
+def drawn_on(segmentation: Header, found: Sequence[Series]) -> list[Series]:
+    """The series that an object was drawn on: those that it names, else those of its source pictures, else those of its
+    study and frame of reference, of which there should be one.
+    """
+    if segmentation.segments:
+        return [one for one in found if set(segmentation.segments) & one.uids]
+    by_source = [one for one in found if segmentation.sources & {plane.uid for plane in one.planes}]
+    facts = (segmentation.study, segmentation.reference_frame)
+    images = [one for one in found if one.planes and not one.is_scout]
+    return by_source or [one for one in images if (one.headers[0].study, one.headers[0].reference_frame) == facts]
+
+
+def segment_names(label: str) -> list[str]:
+    """What a segmentation object calls its segments; nothing where it can't be read, as reading it says."""
+    try:
+        return [segment_name(one) for one in read_dataset(label, pixels=False).SegmentSequence]
+    except Exception:  # noqa: BLE001 - whatever is wrong with it is told by whoever reads its pixels
+        return []
+
+
+def segment_name(segment: Any) -> str:
+    """What a bundle may call a segment: as it is labelled, or by its code where the label is but a number."""
+    label = class_name(str(segment.get("SegmentLabel", "")))
+    if label and not _NUMBERED.fullmatch(label):
+        return label
+    code = _code_and_side(segment)
+    organs = [name for name, organ in ORGANS.items() if (organ.code.value, organ.code.modifier[0]) == code]
+    return organs[0] if len(organs) == 1 else label or f"segment_{segment.SegmentNumber}"
+
+
+def numbered_segments(label: str, stack: Stack, names: Mapping[int, str]) -> MetaTensor:
+    """The segments of an object as numbers, (frames, H, W, D).
+
+    Args:
+        label: see :func:`segment_classes`.
+        stack: of the series.
+        names: number → class.
+
+    Raises:
+        BadCaseError: see :func:`segment_classes`.
+    """
+    label_map = stated_label_map("the segments", {str(number): name for number, name in names.items()})
+    numbers = np.zeros(label_map.out_channels, dtype=np.float32)
+    for number, found in label_map.raw_values.items():
+        numbers[found] = number
+    voxels = torch.from_numpy(numbers[segment_classes(label, stack, label_map, [])])
+    return volume_tensor(label, voxels, stack.affine, {ORIGINAL_SHAPE: np.asarray(stack.shape)})
+
+
+def segment_classes(label: str, stack: Stack, label_map: LabelMap, remarks: list[str]) -> np.ndarray:
+    """The classes that segmentation objects hold of a series; where segments overlap the later one counts.
+
+    Args:
+        label: the object; of a cine the objects beside it that name the same series count as well.
+        stack: of the series.
+        label_map: its classes are known by their names or codes.
+        remarks: gets the segments that are none of its classes.
+
+    Returns:
+        Class numbers (frames, H, W, D), uint8.
+
+    Raises:
+        BadCaseError: an object can't be read, doesn't lie on the series, or names none of the classes.
+    """
+    columns, rows, slices, *_ = stack.shape
+    classes = np.zeros((len(stack.frames), columns, rows, slices), dtype=np.uint8)
+    for place in _of_same_series(label) if len(stack.frames) > 1 else [label]:
+        with as_bad_case(f"{place}: found a segmentation that can't be read", "fix: export it again"):
+            dataset = read_dataset(place)
+            _fill(classes, place, dataset, stack, _classes_of_segments(place, dataset, label_map, remarks))
+    return classes
+
+
+def _of_same_series(label: str) -> list[str]:
+    (wanted,) = read_headers([label])
+    beside = read_headers(dicom_files(sorted(path for path in Path(label).parent.iterdir() if path.is_file())))
+    others = [one for one in beside if one.other == SEGMENTATION and set(one.segments) & set(wanted.segments)]
+    return [one.place for one in others] or [label]
+
+
+def _classes_of_segments(place: str, dataset: Any, label_map: LabelMap, remarks: list[str]) -> dict[int, int]:
+    """Number of a segment → class, 0 where it is none."""
+    numbers = {int(one.SegmentNumber): class_of_segment(one, label_map) for one in dataset.SegmentSequence}
+    strange = [segment_name(one) for one in dataset.SegmentSequence if not numbers[int(one.SegmentNumber)]]
+    if not any(numbers.values()):
+        raise BadCaseError(
+            f"{place}: found the segments {some_of(strange)}; allowed: some of "
+            f"{', '.join(label_map.foreground.values())}; fix: choose the label map that it was drawn with"
+        )
+    if strange:
+        remarks.append(f"reference: {some_of(strange)}: no class of {label_map.name}, counted as background")
+    return numbers
+
+
+def _fill(classes: np.ndarray, place: str, dataset: Any, stack: Stack, numbers: Mapping[int, int]) -> None:
+    pixels = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
+    if pixels.shape[1:] != stack.frames[0][0].shape:
+        raise BadCaseError(
+            f"{place}: found pictures of {pixels.shape[1:]} pixels; allowed: {stack.frames[0][0].shape}, the series'"
+        )
+    half = int(dataset.get("MaximumFractionalValue", 1)) / 2
+    is_label_map = dataset.SegmentationType == "LABELMAP"
+    uids = Counter((plane.uid, plane.frame) for planes in stack.frames for plane in planes)
+    where = {
+        (plane.uid, plane.frame): (time, index)
+        for time, planes in enumerate(stack.frames)
+        for index, plane in enumerate(planes)
+        if uids[(plane.uid, plane.frame)] == 1  # the others are told by their places alone
+    }
+    for groups, picture in zip(dataset.PerFrameFunctionalGroupsSequence, pixels, strict=True):
+        time, index = _plane_of(place, groups, where, stack)
+        for number in np.unique(picture[picture > 0]).tolist() if is_label_map else [_segment_number(groups)]:
+            inside = picture == number if is_label_map else picture > half
+            if numbers.get(number):
+                classes[time, :, :, index][inside.T] = numbers[number]
+
+
+def class_of_segment(segment: Any, label_map: LabelMap) -> int:
+    """The class of a segment by its name, or by its code and side; 0 where it is none of the map."""
+    by_name = {name: number for number, name in label_map.foreground.items()}
+    name = segment_name(segment)
+    if name in by_name:
+        return by_name[name]
+    found = _code_and_side(segment)
+    fitting = [number for number, code in label_map.codes.items() if (code.value, code.modifier[0]) == found]
+    return fitting[0] if len(fitting) == 1 else 0
+
+
+def _code_and_side(segment: Any) -> tuple[str, str]:
+    """What a segment is, in codes; empty where it doesn't say."""
+    types = segment.get("SegmentedPropertyTypeCodeSequence", None) or []
+    if not types:
+        return "", ""
+    side = (types[0].get("SegmentedPropertyTypeModifierCodeSequence", None) or [None])[0]
+    return str(types[0].get("CodeValue", "")), str(side.get("CodeValue", "")) if side is not None else ""
+
+
+def _segment_number(groups: Any) -> int:
+    return int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+
+
+def _plane_of(place: str, groups: Any, where: dict[tuple[str, int], tuple[int, int]], stack: Stack) -> tuple[int, int]:
+    """Time and slice of a picture: of the plane that it names, else of the one at its place."""
+    for derivation in groups.get("DerivationImageSequence", None) or []:
+        for source in derivation.get("SourceImageSequence", None) or []:
+            frames = source.get("ReferencedFrameNumber", 1)
+            frame = int(frames if isinstance(frames, (int, str)) else frames[0]) - 1
+            found = where.get((str(source.ReferencedSOPInstanceUID), frame))
+            if found is not None:
+                return found
+    position = np.asarray(groups.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
+    away = [float(np.linalg.norm(position - np.asarray(plane.position))) for plane in stack.frames[0]]
+    nearest = int(np.argmin(away))
+    if away[nearest] > SAME_PLACE_MM or len(stack.frames) > 1:
+        raise BadCaseError(
+            f"{place}: found a picture at {position.round(2).tolist()} mm that belongs to no plane of the series; "
+            "allowed: the planes of the series that it was drawn on; fix: resample it onto them"
+        )
+    return 0, nearest
