@@ -289,7 +289,8 @@ def _contrasts(groups: list[Any], values: Mapping[str, Any]) -> Iterator[tuple[s
     """Each of :data:`CONTRASTS` that a plane has."""
     image_type = _from("MRImageFrameTypeSequence", "FrameType", groups, {}) or values.get("ImageType")
     if image_type:
-        yield "image type", "/".join(image_type if not isinstance(image_type, str) else [image_type])
+        parts = [image_type] if isinstance(image_type, str) else image_type
+        yield "image type", "/".join(part.strip() for part in parts)
     echo = _from("MREchoSequence", "EffectiveEchoTime", groups, {}) or values.get("EchoTime")
     b_value = _from("MRDiffusionSequence", "DiffusionBValue", groups, values)
     # rounded, as scanners count the same one a little differently

@@ -23,6 +23,9 @@ __all__ = ["read_dataset", "read_voxels", "stored_pixels"]
 COPIES = 3
 """How often the bytes of a file are in memory while it is decoded."""
 
+SMALL_FILE = 1 << 20
+"""Bytes below which a file is read without asking how much memory is left, which takes as long as reading it."""
+
 AIR_HU = -1024.0
 """What padding counts as in CT; elsewhere it is 0, no signal."""
 
@@ -113,7 +116,8 @@ def _pictures(place: str, dataset: Any, frames: list[int]) -> Iterator[np.ndarra
 
 def _check_size(place: str) -> None:
     """Refuses what a small zip unpacks to, or a file that is cut off in a disk of nothing, before memory is taken."""
-    found, available = unpacked_size(place), available_memory()
+    found = unpacked_size(place)
+    available = available_memory() if found > SMALL_FILE else None
     if available is not None and COPIES * found > available:
         raise BadCaseError(
             f"{place}: found {readable_bytes(found)}; allowed: {readable_bytes(available // COPIES)}, a {COPIES}rd of "

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -106,10 +107,14 @@ def unpacked_size(place: str) -> int:
         OSError: when it can't be opened.
     """
     archive, member = _archive_and_member(place)
-    if not member:
-        return Path(place).stat().st_size
+    return _sizes_in_zip(archive, size_and_time(place))[member] if member else Path(place).stat().st_size
+
+
+@lru_cache(maxsize=1)
+def _sizes_in_zip(archive: str, stamp: tuple[int, int]) -> dict[str, int]:
+    """Of all members at once, as each look into a zip reads its whole table; ``stamp`` tells whether it is the same."""
     with zipfile.ZipFile(archive) as opened:
-        return opened.getinfo(member).file_size
+        return {info.filename: info.file_size for info in opened.infolist()}
 
 
 def zips_in_zip(path: Path) -> list[str]:
