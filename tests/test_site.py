@@ -8,7 +8,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +80,45 @@ def test_api_reference_has_every_module(package: str) -> None:
 def test_formulas_are_drawn_by_the_browser(site: Path) -> None:
     text = (site / "networks.html").read_text(encoding="utf-8")
     assert "<math" in text and "arithmatex" not in text
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """The site over http, without which a browser doesn't load the search's index."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("term", "page"),
+    [
+        ("HD95", "evaluate"), ("DICOM", "dicom"), ("DSRAHead", "networks"), ("--resume", "segment"),
+        ("quality", "quality"), ("new-bundle", "train"), ("OHIF", "annotate"), ("exit code", "segment"),
+    ],
+)  # fmt: skip
+def test_search_leads_to_the_page_that_explains(browser: Any, address: str, term: str, page: str) -> None:
+    window = browser.new_page(viewport={"width": 1280, "height": 900})
+    window.goto(f"{address}design.html", wait_until="networkidle")
+    window.click(".md-search__input")
+    window.locator(".md-search__input").press_sequentially(term)
+    first = window.locator(f'.md-search-result__item:first-child > a[href^="{address}{page}.html"]').first
+    first.wait_for(timeout=30_000)
+    window.close()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_a_phone(browser: Any, address: str, site: Path, scheme: str) -> None:
+    window = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    faults: list[str] = []
+    window.on("console", lambda message: faults.extend([message.text] * (message.type in ("error", "warning"))))
+    for path in sorted(site.rglob("*.html")):
+        if path.name != "404.html":
+            window.goto(address + path.relative_to(site).as_posix())
+            if (width := window.evaluate("document.documentElement.scrollWidth")) > 390:
+                faults.append(f"{path.relative_to(site)} is {width} pixels wide")
+    window.close()
+    assert not faults

@@ -15,6 +15,7 @@ import posixpath
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
@@ -29,6 +30,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "bundles/*/docs/*.md")
 LINK = re.compile(r'(?P<open>\]\(|(?:src|srcset|href)=")(?P<target>[^)"#\s:]+)(?P<rest>#[^)"\s]*)?(?=[)"])')
 FOLDER_LINK = re.compile(r"\[([^\]]+)\]\(([^)#:]+)\)")
+SEARCH_BOOST = {  # of the first pattern that fits; a word in a title counts a thousand times one in the text
+    "segment.md": 5,  # what most readers look for
+    "CHANGELOG.md": 0.001,
+    "robustness_kinds.md": 0.001,
+    "quality_measures.md": 0.001,
+    "*/training.md": 0.001,
+    "api/*": 0.001,
+    "CONTRIBUTING.md": 0.1,
+    "design.md": 0.1,
+}
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -55,7 +66,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links of the repository, made links of the site; those to folders, which a site can't show, made text."""
+    """Links of the repository, made links of the site; those to folders, which a site can't show, made text.
+
+    The page also learns how high the search puts it.
+    """
+    boost = (factor for pattern, factor in SEARCH_BOOST.items() if fnmatch(page.file.src_uri, pattern))
+    page.meta["search"] = {"boost": next(boost, 1)}
     folder = posixpath.dirname(page.file.src_uri)
 
     def text_of_folder(match: re.Match[str]) -> str:

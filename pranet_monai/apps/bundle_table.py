@@ -41,7 +41,9 @@ def _link(bundle: Bundle, start: Path) -> str:
 
 
 def _row(facts: Mapping[str, Any], link: str) -> str:
-    dice = "" if facts["dice"] is None else f"{facts['dice']:.3f} (n = {facts['cases']})"
+    dice = (
+        "" if facts["dice"] is None else f"{facts['dice']:.3f} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{facts['cases']})"
+    )
     organs = ", ".join(facts["organs"]).replace("_", " ")
     return f"| {link} | {organs} | {facts['images']} | {dice} | {facts['weights_mb']} |"
 

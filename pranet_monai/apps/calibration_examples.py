@@ -109,11 +109,12 @@ def _copies(
 
 def _like(image: MetaTensor, array: torch.Tensor, axis: int, zoom: float) -> MetaTensor:
     """The array as a case in memory; its place in space isn't kept, its spacing is, times the zoom in the plane."""
+    array = array.as_subclass(torch.Tensor).contiguous()  # transforms give a copy metadata of its own
     if image.ndim < 4:
-        return MetaTensor(array.contiguous())
+        return MetaTensor(array)
     affine = original_affine(image).copy()
     affine[:3, [index for index in range(3) if index != axis - 1]] *= zoom
-    return MetaTensor(array.contiguous(), affine=torch.as_tensor(affine))
+    return MetaTensor(array, affine=torch.as_tensor(affine))
 
 
 def _rows(segmenter: Segmenter, result: Segmentation, label: np.ndarray) -> Iterator[dict[str, Any]]:

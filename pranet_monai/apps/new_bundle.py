@@ -12,6 +12,8 @@ import torch
 from pranet_monai.apps.build_bundles import write_bundle
 from pranet_monai.apps.training_speed import measure_speed
 from pranet_monai.apps.workflow import SETUP_LOGGERS
+from pranet_monai.bundle_store import Bundle
+from pranet_monai.bundle_store.find import name_to_type
 from pranet_monai.bundle_store.install import made_beside
 from pranet_monai.bundle_store.places import user_folder
 from pranet_monai.data.splits import cases_of_split
@@ -142,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     print("\n".join(lines))
     print(f"\n{(folder / 'bundle.yaml').read_text(encoding='utf-8')}")
     print(f"written: {folder / 'bundle.yaml'}; read it, change what you know better, then")
-    print(f"pranet-monai train {args.name}")
+    print(f"pranet-monai train {name_to_type(Bundle(folder))}")
     return 0
 
 

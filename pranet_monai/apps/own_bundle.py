@@ -20,6 +20,7 @@ from pranet_monai.apps.training import Parts, Training
 from pranet_monai.apps.workflow import SETUP_LOGGERS
 from pranet_monai.bundle_store import WEIGHTS, Bundle
 from pranet_monai.bundle_store.bundle import SUMMARY
+from pranet_monai.bundle_store.find import name_to_type
 from pranet_monai.engines.weights import read_safely
 from pranet_monai.errors import UsageError
 from pranet_monai.quiet import quiet
@@ -91,7 +92,7 @@ def finish(training: Training, parts: Parts) -> int:
         _calibrate(training, parts)
     write_bundle(folder)
     print(f"{target}: the weights; {folder / 'docs' / 'README.md'}: their scores")
-    print(f"pranet-monai segment INPUT OUTPUT --bundle {training.bundle.short_name}")
+    print(f"pranet-monai segment INPUT OUTPUT --bundle {name_to_type(training.bundle)}")
     return code
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from pranet_monai.bundle_store.install import unpacked_in_cache
 from pranet_monai.bundle_store.places import VARIABLE, places
 from pranet_monai.errors import UsageError
 
-__all__ = ["all_bundles", "bundle_names", "find_bundle"]
+__all__ = ["all_bundles", "bundle_names", "find_bundle", "name_to_type"]
 
 
 def find_bundle(bundle: str | Path) -> Bundle:
@@ -50,6 +51,15 @@ def all_bundles() -> list[Bundle]:
 def bundle_names() -> list[str]:
     """What may be typed for each bundle, for completion by the shell."""
     return sorted({name for bundle in all_bundles() for name in (bundle.short_name, bundle.name)})
+
+
+def name_to_type(bundle: Bundle) -> str:
+    """What finds a bundle from the current folder, for messages: its short name, or its folder, quoted for a shell."""
+    try:
+        known = _named(bundle.short_name).folder.resolve() == bundle.folder.resolve()
+    except UsageError:  # in none of the places, or one of several of this name
+        known = False
+    return bundle.short_name if known else shlex.quote(str(bundle.folder))
 
 
 def _named(name: str) -> Bundle:

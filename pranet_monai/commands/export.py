@@ -17,7 +17,9 @@ EXAMPLE = "pranet-monai export acdc --format onnx --output acdc.onnx"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``export``."""
-    with_bundle_names(parser.add_argument("bundle", help="name, folder or packed zip of a bundle with weights"))
+    with_bundle_names(
+        parser.add_argument("bundle", metavar="BUNDLE", help="name, folder or packed zip of a bundle with weights")
+    )
     parser.add_argument(
         "--format", required=True, choices=FORMATS, help="format of the file: %(choices)s", metavar="FORMAT"
     )

@@ -22,5 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group()
     with_bundle_names(target.add_argument("--bundle", help="name or folder of the bundle that gets the weights"))
     target.add_argument(
-        "--output", type=path_argument, help="file for the weights, with this project's parameter names"
+        "--output",
+        type=path_argument,
+        metavar="WEIGHTS",
+        help="file for the weights, with this project's parameter names",
     )

@@ -10,7 +10,7 @@ from pranet_monai.commands.options import path_argument
 __all__ = ["EXAMPLE", "SUMMARY", "add_arguments"]
 
 SUMMARY = "install a packed bundle, so that its name works from any folder"
-EXAMPLE = "pranet-monai install acdc_emcad_dsra_segmentation_v0.1.0.zip"
+EXAMPLE = "pranet-monai install acdc_emcad_dsra_segmentation_v0.2.0.zip"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,11 @@ EXAMPLE = "pranet-monai pack acdc --output-dir dist"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``pack``."""
-    with_bundle_names(parser.add_argument("bundle", help="name or folder, such as acdc"))
+    with_bundle_names(parser.add_argument("bundle", metavar="BUNDLE", help="name or folder, such as acdc"))
     parser.add_argument(
-        "--output-dir", type=path_argument, default=Path("."), help="folder for the zip file (default: the current one)"
+        "--output-dir",
+        type=path_argument,
+        default=Path("."),
+        metavar="DIR",
+        help="folder for the zip file (default: the current one)",
     )

@@ -15,7 +15,7 @@ EXAMPLE = "pranet-monai phantom sample"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``phantom``."""
-    parser.add_argument("folder", type=path_argument, help="folder for imagesTr/ and labelsTr/")
+    parser.add_argument("folder", metavar="FOLDER", type=path_argument, help="folder for imagesTr/ and labelsTr/")
     parser.add_argument(
         "--patients",
         type=int,

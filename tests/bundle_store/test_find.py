@@ -8,7 +8,7 @@ import pranet_monai
 import pytest
 from pranet_monai.apps.pack import pack_bundle
 from pranet_monai.bundle_store import all_bundles, find_bundle, install_bundle, places
-from pranet_monai.bundle_store.find import bundle_names
+from pranet_monai.bundle_store.find import bundle_names, name_to_type
 from pranet_monai.errors import UsageError
 
 from .conftest import MakeBundle
@@ -61,6 +61,15 @@ def test_first_place_wins(
         ("a", "PRANET_MONAI_BUNDLES"),
     ]
     assert [bundle.name for bundle in all_bundles()] == ["heart_segmentation"]
+
+
+def test_what_to_type_finds_the_bundle(make_bundle: MakeBundle, variable: None) -> None:
+    """A message names a bundle by its short name only where that leads to this bundle."""
+    heart, elsewhere = make_bundle("a", "heart_segmentation", short_name="heart"), make_bundle("my own", "gut")
+    assert name_to_type(find_bundle(heart)) == "heart"
+    assert name_to_type(find_bundle(elsewhere)) == f"'{elsewhere}'"
+    hidden = make_bundle("far", "heart_segmentation", short_name="heart")
+    assert name_to_type(find_bundle(hidden)) == str(hidden)
 
 
 def test_in_the_current_folder(make_bundle: MakeBundle, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

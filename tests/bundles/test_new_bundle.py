@@ -114,7 +114,7 @@ def test_changes_for_one_training_leave_the_bundle(
     labelled_volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = plan(labelled_volumes, "--output", str(tmp_path))
-    assert folder.parent == tmp_path
+    assert folder.parent == tmp_path and "pranet-monai train mine" in capsys.readouterr().out
     assert main(["train", "mine", *QUICK, "--set", "pixdim=[2.0,2.0]"]) == 0
     assert "as pixdim was changed for this training alone; fix: state it in bundle.yaml" in capsys.readouterr().err
     assert [path.name for path in (folder / "models").iterdir()] == ["model_trained.pt"]

@@ -102,9 +102,13 @@ def test_files_that_hold_no_state_dict(content: Any, tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "odd.pth")
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
-    (tmp_path / "page.pth").write_text("<html>sign in to download</html>")
+@pytest.mark.parametrize("text", ["<html>sign in to download</html>", "bad\n", ""])
+def test_files_that_are_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "page.pth").write_text(text)
     with pytest.raises(ValueError, match=r"page\.pth is not a checkpoint that can be read safely"):
         read_checkpoint(tmp_path / "page.pth")
+
+
+def test_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_checkpoint(tmp_path / "missing.pth")
