@@ -104,15 +104,14 @@ def test_search_leads_to_the_page_that_explains(browser: Any, address: str, term
     window.goto(f"{address}design.html", wait_until="networkidle")
     window.click(".md-search__input")
     window.locator(".md-search__input").press_sequentially(term)
-    first = window.locator(f'.md-search-result__item:first-child > a[href^="{address}{page}.html"]').first
-    first.wait_for(timeout=30_000)
+    found = window.locator(f'.md-search-result__item:nth-child(-n+2) > a[href^="{address}{page}.html"]').first
+    found.wait_for(timeout=60_000)
     window.close()
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_is_wider_than_a_phone(browser: Any, address: str, site: Path, scheme: str) -> None:
-    window = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+def test_no_page_is_wider_than_a_phone(browser: Any, address: str, site: Path) -> None:
+    window = browser.new_page(viewport={"width": 390, "height": 844})
     faults: list[str] = []
     window.on("console", lambda message: faults.extend([message.text] * (message.type in ("error", "warning"))))
     for path in sorted(site.rglob("*.html")):

@@ -31,7 +31,9 @@ PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md",
 LINK = re.compile(r'(?P<open>\]\(|(?:src|srcset|href)=")(?P<target>[^)"#\s:]+)(?P<rest>#[^)"\s]*)?(?=[)"])')
 FOLDER_LINK = re.compile(r"\[([^\]]+)\]\(([^)#:]+)\)")
 SEARCH_BOOST = {  # of the first pattern that fits; a word in a title counts a thousand times one in the text
+    "evaluate.md": 8,  # defines what other pages name
     "segment.md": 5,  # what most readers look for
+    "robustness.md": 0.5,
     "CHANGELOG.md": 0.001,
     "robustness_kinds.md": 0.001,
     "quality_measures.md": 0.001,

@@ -46,7 +46,7 @@ SPREAD = re.compile(r"\.\.\.\$\{(\w+)\}")
 
 
 class Facts:
-    """Facts by name, resolved on demand, that remember which of them were used."""
+    """Facts by name, resolved on demand; keeps a list of those that were used."""
 
     def __init__(self, facts: dict[str, Any], source: Path) -> None:
         self._facts = facts

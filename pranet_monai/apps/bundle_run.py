@@ -216,7 +216,8 @@ def run_cases(evaluator: CaseEvaluator) -> None:
 
 
 def merge_run(output_dir: str | Path, dataset_dir: str | Path | None = None, keep_shards: bool = True) -> None:
-    """Puts the reports of a run's shards together, finished or not, and says where the whole is and what it lacks.
+    """Puts the reports of a run's shards together, finished or not, and says where the merged report is and what is
+    missing.
 
     Args:
         output_dir: of the run.

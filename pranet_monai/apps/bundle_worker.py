@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle in a process that does single cases for a run which another process gathers."""
+"""A bundle in a process that does single cases for a run whose results another process collects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["BundleWorker", "RayCluster", "on_ray"]
 
 
 class BundleWorker:
-    """Loads a bundle's network once and does whatever case it is called with; tables are the gatherer's.
+    """Loads a bundle's network once and processes the cases that it is called with; another process writes the tables.
 
     Args:
         files: the configs, of which later ones lie over earlier ones.

@@ -45,7 +45,7 @@ def calibrate(
     device: str | None = None,
     quiet: bool = False,
 ) -> tuple[Path, Mapping[str, Any]]:
-    """Runs a bundle on labelled cases and degraded copies of them, and learns what its maps say of the true Dice.
+    """Runs a bundle on labelled cases and degraded copies of them, and fits how well its maps predict the true Dice.
 
     Args:
         bundle: its name or folder; must have weights.

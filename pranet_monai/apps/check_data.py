@@ -188,7 +188,7 @@ def _edges(spacing: np.ndarray) -> str:
 
 
 def describe(check: DataCheck) -> list[str]:
-    """The answer in lines for people."""
+    """The result as lines of text."""
     data_set, found = get_data_set(check.name), check.found
     patients = {case["patient"] for case in found.cases if "patient" in case}
     labelled = sum("label" in case for case in found.cases)

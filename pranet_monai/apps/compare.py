@@ -36,8 +36,8 @@ def compare(first: str | Path, second: str | Path, leave_out_rejected: bool = Fa
 
     For each metric and organ: the mean of the differences B - A over the cases that both hold, its 95 % bootstrap
     interval, and the p value of Wilcoxon's signed-rank test (two-sided, not adjusted for the number of organs; Wilcoxon
-    1945). An organ that is absent from a case and that only one side invents counts there as perfect for the other
-    side; where neither invents it, the case is left out.
+    1945). An organ that is absent from a case and that only one side predicts counts there as perfect for the other
+    side; where neither predicts it, the case is left out.
 
     Args:
         first: A, a ``metrics.csv`` or the folder of a report or run.
@@ -122,7 +122,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _check_definitions(first: Path, second: Path) -> None:
-    """Numbers by different definitions must not be subtracted; tables without a summary are taken on trust."""
+    """Numbers by different definitions must not be subtracted; tables without a summary are assumed to agree."""
     summaries = [path.with_name("summary.json") for path in (first, second)]
     if not all(summary.is_file() for summary in summaries):
         return

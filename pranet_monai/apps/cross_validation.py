@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle trained several times, each time without one fold of the patients, who then judge it: every patient once."""
+"""A bundle trained several times, each time without one fold of the patients, on whom it is then evaluated: every
+patient once.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ LAST = "model_last.pt"
 
 
 def cross_validate(training: Training, folds: int, overrides: Mapping[str, Any]) -> int:
-    """Trains and judges ``folds`` times; finished folds of an earlier run are kept with ``resume``.
+    """Trains and evaluates ``folds`` times; finished folds of an earlier run are kept with ``resume``.
 
     ``folds.json`` is the split, ``fold0`` … are the trainings with their reports, ``metrics.csv`` and ``summary.json``
     what all of them say of all cases together.
@@ -135,7 +137,7 @@ def _for_inference(one: Training, overrides: Mapping[str, Any]) -> dict[str, Any
 
 
 def _lines(summary: Mapping[str, Any]) -> list[str]:
-    """The table for people: a fold on each line, then the mean of the folds and of the cases."""
+    """The table to print: a fold on each line, then the mean of the folds and of the cases."""
     folds = {name: score["dice"]["mean"] for name, score in summary["folds"].items()}
     values = np.array(list(folds.values()), dtype=float)
     lines = [f"{name:<12} Dice {folds[name]:.4f} (n={score['n']})" for name, score in summary["folds"].items()]

@@ -34,7 +34,7 @@ def describe_bundles() -> list[dict[str, Any]]:
 
 
 def bundles_table(described: Sequence[Mapping[str, Any]]) -> str:
-    """What :func:`describe_bundles` says, for people, in at most 120 columns."""
+    """What :func:`describe_bundles` says, as text of at most 120 columns."""
     if not described:
         return "No bundle is here. pranet-monai install ZIP installs one that pranet-monai pack has made."
     rows = [[f"{row['short_name']}\n({row['name']})", *_cells(row)] for row in described]

@@ -31,7 +31,7 @@ def describe_networks() -> dict[str, list[dict[str, Any]]]:
 
 
 def networks_table() -> str:
-    """What :func:`describe_networks` says, for people."""
+    """What :func:`describe_networks` says, as text."""
     lines = []
     for title, rows in describe_networks().items():
         table = pd.DataFrame(rows)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which mask belongs to which reference, by name, in folders as people keep them."""
+"""Which mask belongs to which reference, by name, in folders of any common layout."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def _read_summary(path: Path) -> dict[str, Any] | None:
 
 
 def _columns(summary: dict[str, Any]) -> dict[str, tuple[str, int]]:
-    """Metrics worth stating, the most telling first, with their titles and digits; an image has no millimetres."""
+    """Metrics worth stating, the most informative first, with their titles and digits; an image has no millimetres."""
     return COLUMNS if "hd95_mm" in summary["overall"] else IMAGE_COLUMNS
 
 

@@ -39,7 +39,7 @@ def parsed(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def check_argv(arguments: Sequence[str]) -> None:
-    """Refuses ``--name value`` for a name that the config doesn't have; MONAI would ignore it without a word.
+    """Refuses ``--name value`` for a name that the config doesn't have; MONAI would ignore it silently.
 
     Args:
         arguments: of ``monai.bundle run``; any other command is left alone.

@@ -83,7 +83,8 @@ class Segmentation:
         return None if self.kind == "image" else original_affine(self.tensor)
 
     def save(self, path: str | Path) -> Path:
-        """Writes the file that ``pranet-monai segment`` would, with names and colours of the classes, whole or not.
+        """Writes the file that ``pranet-monai segment`` would, with names and colours of the classes, completely or
+        not at all.
 
         Args:
             path: ends in ``.nii.gz`` or ``.nii``, of an image's mask in ``.png``; its folder is made if need be. Of

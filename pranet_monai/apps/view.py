@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's masks in the browser: a server for this machine alone, until Ctrl-C or until nobody looks any more."""
+"""A run's masks in the browser: a server for this machine alone, until Ctrl-C, or until the page has been closed for a
+while.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ __all__ = ["run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves, and says at the end what was said."""
+    """Serves, and prints at the end how many cases were reviewed."""
     reviewed = ReviewedRun(args.results, args.images)
     try:
         with _server(reviewed, args.port or 0, 60 * args.idle_minutes) as server:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle's own configs run by MONAI, as ``python -m monai.bundle run`` does: one engine, two doors, same voxels."""
+"""A bundle's own configs run by MONAI, as ``python -m monai.bundle run`` does: the same code, the same voxels."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packed bundles and folders into a place of this machine: checked, and whole or not there."""
+"""Packed bundles and folders into a place of this machine: checked, and complete or absent."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ TOLERANCE_MM = 2.0
 
 
 class Known:
-    """The names in a table of another module, which is imported when somebody asks; for modules that load quickly.
+    """The names in a table of another module, which is imported when they are first used; for modules that load
+    quickly.
 
     Args:
         module: dotted path.

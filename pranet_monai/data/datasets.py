@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data sets that this project knows: classes, splits, the forms in which people hold them, and where they are."""
+"""The data sets that this project knows: classes, splits, the layouts in which they are stored, and where to get
+them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ __all__ = ["DATA_SETS", "DataSet", "Layout", "get_data_set"]
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which people hold a data set.
+    """One layout in which a data set is stored.
 
     Attributes:
         example: path of an image, as people see it.
@@ -59,7 +61,7 @@ class DataSet:
         name: key in :data:`DATA_SETS`.
         title: what it is.
         label_map: its classes.
-        layouts: how people hold it; the first that fits a folder counts.
+        layouts: how it is stored; the first that fits a folder counts.
         source: how to get it.
         licence: its terms.
         splits: committed splits by patient; the first is this project's own choice.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dealing patients into folds of equal size in which every class occurs as often as in the others."""
+"""Distributes patients over folds of equal size in which every class occurs as often as in the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["split_into_folds"]
 
 
 def split_into_folds(classes_of: Mapping[str, Set[Hashable]], folds: int) -> list[list[str]]:
-    """Deals patients out, those of rare classes first (Sechidis et al., "On the stratification of multi-label data",
+    """Distributes patients, those of rare classes first (Sechidis et al., "On the stratification of multi-label data",
     ECML PKDD 2011); the same way every time.
 
     Args:

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 __all__ = ["WeightAverage"]
 
-_WARM_UP = 10  # the average's n-th step weighs at least 1 / (n + 10) times this: it forgets the start sooner
+_WARM_UP = 10  # the average's n-th step weighs at least 1 / (n + 10) times this: the random start fades sooner
 
 
 class WeightAverage:

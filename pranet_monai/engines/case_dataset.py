@@ -155,7 +155,7 @@ def check_workers(workers: Any) -> None:
 
 
 def usual_workers() -> int:
-    """As many processes beside the network's as keep up with it."""
+    """How many processes keep up with the network."""
     # only Linux starts them in no time, and says how many cores there are for this process
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 0
     cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them

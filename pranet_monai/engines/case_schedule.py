@@ -25,8 +25,8 @@ class CaseSchedule:
     """What becomes of the cases, in their order, as they end.
 
     With workers, each is a process that loads, saves, measures and draws whole cases, and this process runs the network
-    for all of them: it never waits for anything else as long as they keep up. A worker that dies costs its case a
-    second attempt, in a new one, then a failed row.
+    for all of them: it never waits for anything else as long as they keep up. If a worker dies, its case is tried once
+    more in a new one; then it becomes a failed row.
 
     Args:
         loader: of the cases; says how many workers there are.
@@ -48,7 +48,7 @@ class CaseSchedule:
         return self._running
 
     def close(self) -> None:
-        """Stops, wherever it is."""
+        """Stops at once."""
         if self._running is not None:
             self._running.close()
             self._running = None
@@ -81,7 +81,7 @@ class _Question(NamedTuple):
 
 
 class _Workers:
-    """Workers, a thread here for each, and one line for the network.
+    """Workers, a thread here for each, and one queue for the network.
 
     Args:
         runner: does the cases.
@@ -142,7 +142,7 @@ class _Workers:
         return CaseResult(self._dataset.data[number][CASE], "failed", reason)
 
     def _ask(self, image: torch.Tensor) -> dict[str, Any] | Exception:
-        """In a thread: stands in line for the network."""
+        """In a thread: waits for the network."""
         question = _Question(image, Future())
         self._line.put(question)
         if self._is_closed:

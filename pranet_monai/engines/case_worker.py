@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that does cases whole but for the network, which it asks for over a pipe."""
+"""A process that does all of a case but the network's part, which it asks for over a pipe."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases done by actors on a Ray cluster: a free one gets the next case, and an actor that dies costs a retry."""
+"""Cases done by actors on a Ray cluster: a free one gets the next case; if an actor dies, its case is retried."""
 
 from __future__ import annotations
 

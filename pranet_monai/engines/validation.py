@@ -44,8 +44,8 @@ class Validation(ValidationHandler):
 class TrainedWeights:
     """Writes the result of a training: the weights of its best validation, or without validation the last ones.
 
-    MONAI's ``CheckpointSaver`` forgets at a restart what it has saved, so that the first validation after it would
-    count as the best. This one goes by the validator's best score, which ``TrainingState`` restores.
+    MONAI's ``CheckpointSaver`` doesn't know after a restart what it has saved, so that the first validation after it
+    would count as the best. This one goes by the validator's best score, which ``TrainingState`` restores.
 
     Args:
         path: the file, a plain state dict. One that another training left there becomes ``<path>.old``.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file claims to hold, weighed before memory is taken: a false claim must cost one case, not the process."""
+"""What a file claims to hold, checked before memory is allocated: a false claim must fail one case, not the process."""
 
 from __future__ import annotations
 

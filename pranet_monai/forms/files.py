@@ -63,7 +63,7 @@ def check_is_there(path: str | Path) -> None:
 
 
 def check_gzip(path: str | Path) -> None:
-    """Unpacks a file to its last byte, where its checksum is: nibabel stops before, and takes damaged voxels for good.
+    """Unpacks a file to its last byte, where its checksum is: nibabel stops before, and accepts damaged voxels.
 
     Raises:
         OSError: the file isn't gzip, ends early, or its checksum is wrong.

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that look like images and are none of a run's cases: they are named at its end, so that nothing vanishes."""
+"""Files that look like images and are none of a run's cases: they are named at its end, so that none is ignored
+silently.
+"""
 
 from __future__ import annotations
 

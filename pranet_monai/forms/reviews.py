@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people have said of a run's masks: accepted, rejected, a comment. ``report/review.csv`` outlives every run."""
+"""Reviews of a run's masks: accepted, rejected, a comment. Every run keeps ``report/review.csv``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Review(NamedTuple):
 class Reviews:
     """The reviews of a run, by the names of its rows.
 
-    Each holds the mask's hash: a run that makes the same mask again keeps its review, another mask wants a new look.
+    Each holds the mask's hash: a run that makes the same mask again keeps its review, another mask needs a new one.
 
     Args:
         report: the folder with ``review.csv``, which need not be there; masks are looked for in the folder around it.
@@ -58,7 +58,7 @@ class Reviews:
         return iter([row["case"] for row in self._table.rows])
 
     def get(self, case: str) -> Review:
-        """What was said of a case; nothing, where nobody has."""
+        """The review of a case; an empty one if there is none."""
         row = self._table[case][0] if case in self._table else {}
         verdict = row.get("verdict") or ""
         known: Verdict = verdict if verdict in VERDICTS else ""

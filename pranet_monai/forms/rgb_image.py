@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RGB images, such as endoscopy frames, and their binary masks: read with every surprise named, written whole."""
+"""RGB images, such as endoscopy frames, and their binary masks: read with an error that names what is unusual, written
+completely or not at all.
+"""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class RunFolder:
         return Reviews(self.root / "report")
 
     def unlock(self) -> None:
-        """Lets others in again."""
+        """Lets other processes write again."""
         path = (self.report / ".lock").resolve()
         if path in _LOCKS:
             lock = _LOCKS.pop(path)
@@ -189,7 +189,7 @@ class RunFolder:
         self, item: Item, form: Form, label_map: LabelMap, weights: str = "", output_format: OutputFormat = "both"
     ) -> Path | None:
         """The mask that an earlier run has finished for a case, with its DICOM objects; the first of these where they
-        are all that is wanted; or None. What somebody has rejected isn't finished.
+        are all that is wanted; or None. A rejected mask isn't finished.
 
         Args:
             item: of the case.
@@ -220,7 +220,7 @@ class RunFolder:
         return names if "label" not in item or set(names) <= self._measured else []
 
     def _is_rejected(self, item: Item) -> bool:
-        """Whether somebody has rejected the mask of a case, or that of a frame of it."""
+        """Whether the mask of a case was rejected, or that of a frame of it."""
         return item["case"] in self.reviews.rejected or item.get("cine", item["case"]) in self._rejected_cines
 
     @cached_property

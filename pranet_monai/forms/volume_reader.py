@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a file of one volume by MONAI's readers, with every surprise of it ruled out, remarked on or named."""
+"""Reads a file of one volume by MONAI's readers, and excludes, remarks on, or reports whatever is unusual in it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ class Windows:
         roi_size: ``(h, w)``; None takes any slice whole.
         overlap: of neighbouring windows, 0 to below 1.
         mode: weight of a window's pixels where windows overlap, ``"gaussian"`` or ``"constant"``.
-        padding: the value to fill up with. Zero harms least where training filled up with zeros, as ours does.
+        padding: the value to fill up with. Zero suits networks that were trained with zeros there, as this project's
+        are.
 
     Raises:
         UsageError: an argument outside of what is listed here.

@@ -58,7 +58,7 @@ class ExpectedDiceScoring(ScoringMethod):
         return {"scored": scored, "kept": len(images) - scored, "seconds": round(time.monotonic() - started, 1)}
 
     def _worst(self, path: str, weights: str, request: Mapping[str, Any]) -> float | None:
-        """The least that is expected of an organ, of all frames; None where no organ was found."""
+        """The lowest expected Dice of its organs and frames; None where no organ was found."""
         asked = {"image": path, "model_filename": weights, "device": request.get("device")}
         mask, said = self.model({key: value for key, value in asked.items() if value is not None})
         Path(mask).unlink()
@@ -72,7 +72,9 @@ class ExpectedDiceScoring(ScoringMethod):
 
 
 class LowestExpectedDice(Strategy):
-    """Chooses the image without a label of which the least is expected; one without an organ or a score comes last."""
+    """Chooses the image without a label that has the lowest expected Dice; one without an organ or a score comes
+    last.
+    """
 
     def __init__(self) -> None:
         super().__init__("The case with the lowest expected Dice, of those that the scoring has seen")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``dataset.json`` says of a folder, in the two dialects that people use: the Decathlon's and nnU-Net's."""
+"""What ``dataset.json`` says of a folder, in the two common formats: the Decathlon's and nnU-Net's."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The patients of a folder, dealt into the folds of a split."""
+"""The patients of a folder, and the folds of a split."""
 
 from __future__ import annotations
 

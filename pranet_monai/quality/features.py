@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From sums per slice to a few measures per organ, each 0 (nothing fits) to 1 (all of one mind)."""
+"""From sums per slice to a few measures per organ, each 0 (nothing fits) to 1 (full agreement)."""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ def case_data(
 
 
 def data_script(data: Mapping[str, Any]) -> str:
-    """A script that gives the page its data, in the form that browsers read fastest; no name can end it, or run."""
+    """A script that gives the page its data, in the form that browsers read fastest; no case's name can end it, or run
+    as code.
+    """
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return f"var caseData = {json.dumps(text)};\n".replace("<", r"\u003c")
 

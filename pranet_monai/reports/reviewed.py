@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people have said of the masks, on the page of the report."""
+"""Reviews of the masks, on the page of the report."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ class RunReport:
             self._cases.put(name, [kept])
 
     def _absorb(self, shard: RunFolder) -> None:
-        """Take over the rows of a shard; where it only kept ours, these stay."""
+        """Take over the rows of a shard; where it only kept this report's rows, these stay."""
         metrics = CaseTable(shard.metrics_table, self._metrics.columns)
         for row in read_csv(shard.cases_table):
             case = row["case"]

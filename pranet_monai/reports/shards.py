@@ -30,7 +30,7 @@ def write_shard_record(folder: RunFolder, label_map: LabelMap, kind: Kind, expec
 
 
 def settings_of_shards(output_dir: str | Path) -> dict[str, Any]:
-    """How the shards in an output folder measure, as arguments of ``RunReport``; the youngest one is asked.
+    """How the shards in an output folder measure, as arguments of ``RunReport``; those of the newest one count.
 
     Raises:
         UsageError: there are none, or what one has left can't be read.

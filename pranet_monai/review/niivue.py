@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NiiVue (https://niivue.com), the viewer of volumes, out of the package that brings it: no network is asked."""
+"""NiiVue (https://niivue.com), the viewer of volumes, out of the package that brings it: nothing is downloaded."""
 
 from __future__ import annotations
 

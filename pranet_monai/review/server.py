@@ -87,7 +87,7 @@ class ReviewServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/{self.token}/"
 
     def serve(self) -> None:
-        """Serves until nobody has asked for long; Ctrl-C comes through."""
+        """Serves until no request has come for long; Ctrl-C is passed on."""
         watch = threading.Thread(target=self._stop_when_idle, daemon=True)
         watch.start()
         self.serve_forever(poll_interval=0.2)
@@ -98,7 +98,7 @@ class ReviewServer(ThreadingHTTPServer):
         self.shutdown()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle is no news."""
+        """A browser that disconnects is no error."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: the terminal is for what its reader has to know."""
+        """Logs nothing: a line per request would hide what a user has to see."""
 
 
 def _asset(package: str, name: str, kind: str) -> tuple[bytes, str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small random images, on which an exported network is held against the original before anybody relies on it."""
+"""Small random images, on which an exported network is compared with the original before it is used."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def count_maps(prepared: Prepared, network: nn.Module) -> int:
 def check_answer(
     prepared: Prepared, network: nn.Module, precision: Precision, what: str, shapes: Sequence[Sequence[int]] = SHAPES
 ) -> None:
-    """Hold a prepared network against the original: labels must never change without a word.
+    """Hold a prepared network against the original: labels must never change silently.
 
     Args:
         prepared: what a runtime made of it.

@@ -17,7 +17,7 @@ BLOCK_BYTES = 1 << 20
 def file_sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes in lower-case hex, read in blocks so that a large file needs no memory.
 
-    What was asked for lately is remembered as long as the file stays as it is: weights are recognised by several parts
+    Recent results are kept as long as the file stays as it is: weights are recognised by several parts
     of a run.
     """
     path = os.fspath(path)

@@ -66,8 +66,8 @@ class CaseTable:
     """Rows by case, and the CSV file that grows with them.
 
     A new case is appended in one piece: it costs the same whether it is the hundredth or the hundred-thousandth. A
-    changed or dropped one has the file written anew, under another name first. A kill or a full disk thus costs the
-    case in hand at most: half a last line is cut off when the file is read or written next.
+    changed or dropped one has the file written anew, under another name first. A kill or a full disk thus loses at
+    most the case that is being written: half a last line is cut off when the file is read or written next.
 
     Args:
         path: of the file; its rows are taken over where it exists.

@@ -24,8 +24,8 @@ class OrientVolume(Orientation):
     """Turns a volume (C, H, W, D) to an order of axes, by permuting and flipping alone.
 
     MONAI's own lets nibabel decide which axis is closest to which direction of the body. On a grid turned by 45 degrees
-    two are equally close, and the order of the file's array or the last digits of its header tip the scales. Here it
-    is where they point; see :func:`~pranet_monai.geometry.orientation_of`.
+    two are equally close, and the order of the file's array or the last digits of its header decide. Here it is the
+    direction in which they point; see :func:`~pranet_monai.geometry.orientation_of`.
 
     Args:
         axcodes: where the axes shall lead, such as "RAS".

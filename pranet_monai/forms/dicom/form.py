@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Series of DICOM files as cases, in whatever heap they come: a folder, nested studies, a CD, a zip."""
+"""Series of DICOM files as cases, in whatever order and place they come: a folder, nested studies, a CD, a zip."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from pranet_monai.forms.grid import ORIGINAL_SHAPE, volume_tensor
 
 __all__ = ["class_of_segment", "drawn_on", "numbered_segments", "segment_classes", "segment_name", "segment_names"]
 
-_NUMBERED = re.compile(r"(segment|label|roi)?_?\d*")  # what editors call a segment that nobody has named
+_NUMBERED = re.compile(r"(segment|label|roi)?_?\d*")  # what editors call a segment without a name
 
 
 def drawn_on(segmentation: Header, found: Sequence[Series]) -> list[Series]:

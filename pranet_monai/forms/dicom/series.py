@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cases a heap of DICOM files holds: a series each, unless it holds several volumes or one slice of a cine."""
+"""Which cases a collection of DICOM files holds: a series each, unless it holds several volumes or one slice of a
+cine.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from pranet_monai.forms.search import Search, SeriesNames
 __all__ = ["IMAGES", "Series", "series_in", "series_of"]
 
 IMAGES = "DICOM_anon"
-"""CHAOS's name for the folder of the slices: it tells that nobody is named there, so the folder's name is kept."""
+"""CHAOS's name for the folder of the slices: it names no patient, so the folder's name is kept."""
 
 SAME_DIRECTION, SAME_SPACING = 1e-3, 1e-3
 """By which direction cosines, and pixel spacings as a fraction, may differ within a volume."""

@@ -86,7 +86,7 @@ def by_place(planes: Sequence[Plane]) -> list[list[Plane]]:
 
 
 def even_step(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The way from a slice to the next, mm, and by how many mm each of the ways is off it.
+    """The step from a slice to the next, mm, and by how many mm each step differs from it.
 
     Args:
         positions: (slices, 3), 2 or more.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoders: backbone features (fine → coarse) in, refined features (coarse → fine) out, and nothing of classes."""
+"""Decoders: backbone features (fine → coarse) in, refined features (coarse → fine) out, independent of the classes."""
 
 from pranet_monai.networks.decoders.cascade import CascadeDecoder
 from pranet_monai.networks.decoders.emcad import EMCADDecoder

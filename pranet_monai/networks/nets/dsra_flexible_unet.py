@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DSRA on MONAI's own FlexibleUNet: the proof that the head plugs into a decoder which knows nothing of it."""
+"""DSRA on MONAI's own FlexibleUNet: the head plugs into a decoder that wasn't made for it."""
 
 from typing import List, Sequence, Tuple
 

@@ -17,7 +17,7 @@ __all__ = ["PraNetV1", "PraNetV2"]
 
 
 class PraNetV1(SegmentationNet):
-    """PraNet: every stage looks where the coarser map found nothing, and adds its find to that map.
+    """PraNet: every stage looks where the coarser map found nothing, and adds what it finds to that map.
 
     Final logits: the finest stage's. Input sides must be multiples of 32.
 
@@ -62,7 +62,8 @@ class PraNetV2(SegmentationNet):
     """PraNet with Dual-Supervised Reverse Attention (DSRA): supervised background maps steer the finer stages.
 
     Final logits: the sum of the four foregrounds. Input sides must be multiples of 32. The official networks are binary
-    with ``gain="softmax"``, which for one class is a constant factor of 2; "sigmoid" gives the background a say there.
+    with ``gain="softmax"``, which for one class is a constant factor of 2; with "sigmoid" the background maps have an
+    effect there.
 
     Args:
         in_channels: channels of the image; 1 goes through a learned 1→3 stem, 3 bypass it.
