@@ -65,6 +65,7 @@ def make_segmentation(
                 source_images=list(sources),
                 pixel_array=np.ascontiguousarray(classes.transpose(2, 1, 0)),
                 segmentation_type="BINARY",
+                omit_empty_frames=bool(classes.any()),  # else highdicom tells the user that it can't omit them all
                 segment_descriptions=_segments(label_map, made_by, algorithm),
                 series_instance_uid=uid(),
                 series_number=9000 + (_number(sources[0]) % 1000),

@@ -11,6 +11,8 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
+import torch
+from monai.data import MetaTensor
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
@@ -96,3 +98,18 @@ def test_two_patients_with_one_series_number_keep_their_names_apart(tmp_path: Pa
         segmented(tmp_path / name / "in", tmp_path / name / "out")
         (path,) = (tmp_path / name / "out").rglob("*_seg.dcm")
         assert pydicom.dcmread(path).PatientName == name
+
+
+def test_an_empty_mask_is_written_without_complaints(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(image: MetaTensor) -> MetaTensor:
+        return MetaTensor(torch.zeros(tuple(image.shape), dtype=torch.uint8), meta=dict(image.meta))
+
+    monkeypatch.setattr("tests.forms.dicom.test_segmentation.drawn", nothing)
+    write_series(tmp_path / "in", numbers((12, 9, 5)), grid())
+    with caplog.at_level(logging.WARNING):
+        segmented(tmp_path / "in", tmp_path / "out")
+    assert caplog.text == ""
+    (path,) = (tmp_path / "out").rglob("*_seg.dcm")
+    assert not pydicom.dcmread(path).pixel_array.any()
