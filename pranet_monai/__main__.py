@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         argcomplete.autocomplete(parser)
     args = parser.parse_args(arguments)
+    _share_the_cores()
     try:
         with stoppable():
             app = import_module(f"pranet_monai.apps.{_module(args.command)}")
@@ -78,6 +79,16 @@ def _parser() -> argparse.ArgumentParser:
         )
         about.add_arguments(command)
     return parser
+
+
+def _share_the_cores() -> None:
+    """GNU OpenMP's threads spin at most microseconds for each other, unless the user has said otherwise.
+
+    Their own default is milliseconds: beside another program that keeps the cores busy, nearly all time goes into
+    spinning for a thread that isn't running. OpenMP reads the variable when torch loads it, and so must find it before.
+    """
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
 def _module(command: str) -> str:

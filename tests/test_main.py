@@ -113,3 +113,23 @@ def test_names_in_help_texts_are_those_of_the_tables() -> None:
     assert (AUTO, *RUNTIMES) == names.RUNTIMES
     assert PRECISIONS == names.PRECISIONS
     assert tuple(runtime.file_format for runtime in RUNTIMES.values() if runtime.file_format) == names.FORMATS
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_openmp_spins_briefly_unless_told_otherwise(said: dict[str, str], expected: str | None) -> None:
+    """Set before torch is there: GNU OpenMP reads it once, when torch loads it."""
+    code = (
+        "import os, sys, types\n"
+        "from pranet_monai.__main__ import main\n"
+        "def run(args):\n"
+        "    print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))\n"
+        "    return 0\n"
+        "sys.modules['pranet_monai.apps.pack'] = types.SimpleNamespace(run=run)\n"
+        "main(['pack', 'bundle'])"
+    )
+    rest = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**rest, **said})
+    assert done.stdout == f"False {expected}\n", done.stderr

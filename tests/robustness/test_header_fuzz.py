@@ -15,13 +15,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.transforms import Compose, Invertd, Orientationd
+from monai.transforms import Compose, Invertd
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.engines.case_dataset import CaseDataset
 from pranet_monai.engines.case_runner import CaseRunner
 from pranet_monai.forms.label_table import label_table_extension
 from pranet_monai.reports import RunReport
 from pranet_monai.transforms.load import LoadCased
+from pranet_monai.transforms.orientation import OrientVolumed
 from pranet_monai.transforms.save import SaveMaskd
 
 from .heart import image
@@ -74,7 +75,7 @@ class Chain:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.preprocessing = Compose([LoadCased("image"), Orientationd("image", "RAS", labels=None)])
+        self.preprocessing = Compose([LoadCased("image"), OrientVolumed("image", "RAS")])
         self.report = RunReport(folder / "out", "acdc", previews=False)
         save = SaveMaskd("pred", folder / "out", get_label_map("acdc"))
         back = Invertd("pred", transform=self.preprocessing, orig_keys="image")
