@@ -10,11 +10,12 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pranet_monai.errors import UsageError, own_error
 
@@ -34,6 +35,7 @@ __all__ = [
 KEPT_CASES = "finished cases are kept"
 KEPT_EPOCHS = "finished epochs are kept"
 
+_Hook = Callable[[type[BaseException], BaseException, "TracebackType | None"], Any]
 _OWN_COMMAND: ContextVar[bool] = ContextVar("own_command", default=False)
 
 
@@ -126,17 +128,17 @@ def install_excepthook() -> None:
     MONAI makes the components of a config before any function of this project could catch what they raise. Only that
     process is changed, whose end is near then: any other program keeps its tracebacks.
     """
-    if _is_monai_bundle_command() and sys.excepthook is sys.__excepthook__:
-        sys.excepthook = _excepthook
+    if _is_monai_bundle_command():
+        sys.excepthook = partial(_excepthook, sys.excepthook)  # before Python 3.11 a library may have put its own there
 
 
-def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _excepthook(otherwise: _Hook, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, KeyboardInterrupt):
         print("\nstopped", file=sys.stderr)
         raise SystemExit(exit_code_of(error))  # Python takes the code over
     found = own_error(error) if isinstance(error, Exception) else None
     if found is None:
-        sys.__excepthook__(kind, error, trace)
+        otherwise(kind, error, trace)
         return
     print(f"error: {found}", file=sys.stderr)
     raise SystemExit(2)

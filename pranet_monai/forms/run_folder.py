@@ -33,6 +33,8 @@ FRAME_ENDING = re.compile(r"_frame\d+$")
 """How the name of a cine's row ends."""
 _LOCKS: dict[Path, FileLock] = {}
 """What this process has locked; the system frees a lock when its process ends, however it ends."""
+_LOCK_SECONDS = 5.0
+"""How long a lock is waited for: worker processes of a run that was killed hold theirs until they notice it."""
 
 
 class RunFolder:
@@ -80,8 +82,11 @@ class RunFolder:
         """The picture of a row."""
         return self.root / "report" / "previews" / f"{name}.png"
 
-    def lock(self) -> None:
+    def lock(self, seconds: float = _LOCK_SECONDS) -> None:
         """Keeps other processes out until :meth:`unlock` or the end of this one, whose own second call changes nothing.
+
+        Args:
+            seconds: that the end of another run is waited for.
 
         Raises:
             UsageError: another run is writing here.
@@ -91,7 +96,7 @@ class RunFolder:
         if path in _LOCKS:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0)
+        lock = FileLock(path, timeout=seconds)
         try:
             lock.acquire()
         except Timeout as error:
@@ -101,8 +106,11 @@ class RunFolder:
             ) from error
         _LOCKS[path] = lock
 
-    def check_unlocked(self) -> None:
+    def check_unlocked(self, seconds: float = _LOCK_SECONDS) -> None:
         """Refuses a folder that another run is writing into, and leaves nothing there.
+
+        Args:
+            seconds: see :meth:`lock`.
 
         Raises:
             UsageError: see :meth:`lock`.
@@ -110,14 +118,14 @@ class RunFolder:
         for folder in (self, *(self.shards() if self.shard is None else ())):
             path = (folder.report / ".lock").resolve()
             if path.exists() and path not in _LOCKS:
-                folder.lock()
+                folder.lock(seconds)
                 folder.unlock()
 
     @property
     def is_locked(self) -> bool:
         """Whether another process is writing here."""
         try:
-            self.check_unlocked()
+            self.check_unlocked(seconds=0)
         except UsageError:
             return True
         return False

@@ -66,7 +66,7 @@ def through_monai(options: dict[str, Any]) -> int:
             workflow.initialize()
             workflow.run()
         except Exception as error:  # noqa: BLE001 - the hook gets whatever it is
-            endings._excepthook(type(error), error, error.__traceback__)
+            endings._excepthook(sys.__excepthook__, type(error), error, error.__traceback__)
     return int(ended.value.code or 0)
 
 

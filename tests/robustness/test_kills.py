@@ -55,7 +55,8 @@ def test_killed_runs_end_as_undisturbed_ones(rounds: int, ready: ForkServerConte
             hit += process.exitcode == -9
             if (output / "report").is_dir():
                 check_whole(output)
-        assert segment(data, output, tmp_path / "model.pt", "acdc", "--resume")[0] == 1  # of the bad file
+        code, said = segment(data, output, tmp_path / "model.pt", "acdc", "--resume")
+        assert code == 1, said  # of the bad file
         found = outcome(output)
         assert found["hidden"] == [], number
         for part in ("cases", "metrics", "files"):
