@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DSRA on MONAI's own FlexibleUNet: the head plugs into a decoder that wasn't made for it."""
 
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from monai.networks.nets import FlexibleUNet
 from pranet_monai.networks.blocks.dsra import segmentation_head
@@ -25,6 +25,8 @@ class DSRAFlexibleUNet(SegmentationNet):
         dsra: DSRA head; else one 1×1 classifier per level, the finest of which gives the result.
         gain: DSRA's gain.
         head_norm: batch norm after DSRA's classifiers; False gives them a bias instead.
+        rule: how the final logits are made of the levels', see :class:`SegmentationNet`; None for "sum" with DSRA,
+            "finest" without.
 
     Raises:
         ValueError: FlexibleUNet doesn't know the backbone.
@@ -40,8 +42,9 @@ class DSRAFlexibleUNet(SegmentationNet):
         dsra: bool = True,
         gain: str = "softmax",
         head_norm: bool = True,
+        rule: Optional[str] = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, rule="sum" if dsra else "finest")
+        super().__init__(in_channels, out_channels, rule=rule or ("sum" if dsra else "finest"))
         unet = FlexibleUNet(in_channels, out_channels, backbone, pretrained, tuple(decoder_channels))
         self.stem = nn.Identity()
         self.encoder = unet.encoder

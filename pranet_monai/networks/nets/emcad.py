@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """EMCADNet: a backbone with the EMCAD decoder (Rahman et al., CVPR 2024), with DSRA (PraNet-V2) or without."""
 
-from typing import Sequence, Union
+from typing import Optional, Sequence, Union
 
 from pranet_monai.networks.backbones import create_backbone
 from pranet_monai.networks.blocks.dsra import segmentation_head
@@ -32,6 +32,7 @@ class EMCADNet(EncoderDecoderNet):
         gain: DSRA's gain, see :func:`~pranet_monai.networks.blocks.dsra.dsra_gain`.
         head_norm: batch norm after DSRA's classifiers, as published; False gives them a bias instead, as MIST's have
             and those of a network without DSRA.
+        rule: how the final logits are made of the stages', see :class:`SegmentationNet`; None for the original's rule.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class EMCADNet(EncoderDecoderNet):
         act: str = "relu6",
         gain: str = "softmax",
         head_norm: bool = True,
+        rule: Optional[str] = None,
     ) -> None:
         encoder = create_backbone(backbone, pretrained)
         decoder = EMCADDecoder(
             encoder.channels, kernel_sizes, expansion_factor, dw_parallel, add, lgag_kernel_size, act
         )
         head = segmentation_head(decoder.channels, out_channels, dsra, gain=gain, norm=head_norm)
-        rule = "sum" if dsra else "finest"
+        rule = rule or ("sum" if dsra else "finest")
         super().__init__(in_channels, out_channels, encoder, decoder, head, rule, encoder.divisor)

@@ -20,6 +20,12 @@ class TestEMCADWithoutDSRA(NetworkContract):
     has_background = False
 
 
+class TestEMCADByItsFinestStage(NetworkContract):
+    network = EMCADNet
+    small = {"backbone": "test_efficientnet", "head_norm": False, "rule": "finest"}
+    final = "finest"
+
+
 @pytest.mark.parametrize(
     ("backbone", "dsra", "parameters"),
     [
@@ -39,6 +45,7 @@ def test_published_size(backbone: str, dsra: bool, parameters: int) -> None:
         ({"kernel_sizes": []}, r"kernel_sizes is \[\] .*at least one branch"),
         ({"kernel_sizes": [3, 4]}, r"kernel_sizes is \[3, 4\] .*must be odd"),
         ({"lgag_kernel_size": 2}, "lgag_kernel_size 2, must be odd"),
+        ({"rule": "mean"}, "rule is 'mean', must be one of sum, finest, difference"),
         ({"expansion_factor": 0}, "expansion_factor is 0, must be at least 1"),
     ],
 )
