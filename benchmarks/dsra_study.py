@@ -6,7 +6,7 @@
     python benchmarks/dsra_study.py --output DIR --table                 the table of what is finished
 
 A cell is one training: study/variant/seed. Each leaves ``result.json`` with the validation Dice of its last epoch (none
-is chosen); finished cells are skipped, a killed one goes on after its last epoch. ``results.csv`` holds them all.
+is chosen), by the network's own rule, by its finest stage and by the sum of its stages; finished cells are skipped, a killed one goes on after its last epoch. ``results.csv`` holds them all.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 import yaml
 from monai.bundle import ConfigWorkflow
+from monai.engines import SupervisedEvaluator
 from pranet_monai.storage.tables import write_atomically
 from scipy import stats
 from tqdm import tqdm
@@ -59,7 +60,7 @@ def train(cell: Cell, study: Mapping[str, Any], data: Path, folder: Path, worker
     overrides = {
         "bundle_root": str(bundle), "dataset_dir": str(data / study["dataset_dir"]), "output_dir": str(folder),
         "ckpt_dir": str(folder), "seed": cell.seed, "resume": True, "num_workers": workers,
-        "network_def": {**study["network"], **study["variants"][cell.variant]}, **study["overrides"],
+        **study["overrides"], **options_of(study, cell.variant),
     }  # fmt: skip
     _forget_finished(folder / "training_state.pt", study["overrides"]["epochs"])
     start = time.perf_counter()
@@ -69,11 +70,29 @@ def train(cell: Cell, study: Mapping[str, Any], data: Path, folder: Path, worker
     workflow.initialize()
     workflow.run()
     validator = workflow.parser.get_parsed_content("validate#evaluator")
-    dice = float(validator.state.metrics["dice"])
+    dice = {"dice": float(validator.state.metrics["dice"]), **_dice_by_rule(validator)}
     workflow.finalize()
     (folder / "training_state.pt").unlink(missing_ok=True)  # results matter here, weights don't
     (folder / "model_trained.pt").unlink(missing_ok=True)
-    return {"cell": cell.name, "dice": dice, "seconds": round(time.perf_counter() - start, 1), **_machine()}
+    return {"cell": cell.name, **dice, "seconds": round(time.perf_counter() - start, 1), **_machine()}
+
+
+def options_of(study: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    """What a variant changes in the config: options of the network, and where a name has a "#", of anything else."""
+    options = study["variants"][variant]
+    elsewhere = {name: value for name, value in options.items() if "#" in name}
+    network = {name: value for name, value in options.items() if name not in elsewhere}
+    return {"network_def": {**study["network"], **network}, **elsewhere}
+
+
+def _dice_by_rule(validator: SupervisedEvaluator) -> dict[str, float]:
+    """Validation Dice of the trained weights by the finest stage alone and by the sum of all stages."""
+    found = {}
+    for rule in ("finest", "sum"):
+        validator.network.rule = rule
+        validator.run()
+        found[f"dice_{rule}"] = float(validator.state.metrics["dice"])
+    return found
 
 
 def _forget_finished(state: Path, epochs: int) -> None:
@@ -111,6 +130,19 @@ def table(studies: Mapping[str, Any], finished: pd.DataFrame) -> str:
             lines.append(
                 f"| {study['title']} | {variant} | {len(dice)} | {_spread(list(dice.values()))} | {difference} |"
             )
+    return "\n".join(lines) + "\n"
+
+
+def table_of_rules(finished: pd.DataFrame) -> str:
+    """Markdown of the cells that say what their finest stage and the sum of their stages are worth."""
+    lines = [
+        "| data, network, variant, seed | finest stage | sum of the stages | finest - sum |",
+        "|---|---|---|---|",
+    ]
+    for row in finished.dropna(subset=["dice_finest", "dice_sum"]).itertuples():
+        name = str(row.cell).replace("_", " ").replace("/", ", ")
+        difference = row.dice_finest - row.dice_sum
+        lines.append(f"| {name} | {row.dice_finest:.4f} | {row.dice_sum:.4f} | {difference:+.4f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -162,7 +194,7 @@ def main() -> None:
         tqdm.write(f"{cell.name}: Dice {found['dice']:.4f} in {found['seconds']:.0f} s")
     finished = results(studies, args.output)
     write_atomically(args.output / "results.csv", finished.to_csv(index=False))
-    text = table(studies, finished)
+    text = f"{table(studies, finished)}\n{table_of_rules(finished)}"
     write_atomically(args.output / "table.md", text)
     print(text)
 

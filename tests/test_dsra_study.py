@@ -43,7 +43,8 @@ def test_every_study_names_networks_that_exist_and_options_of_its_bundle(name: s
     assert len(record["seeds"]) >= 2 and len(record["variants"]) >= 2
     for options in record["variants"].values():
         with torch.device("meta"):
-            network = ConfigParser({"net": {**record["network"], **options}}).get_parsed_content("net").eval()
+            made = {**record["network"], **{name: value for name, value in options.items() if "#" not in name}}
+            network = ConfigParser({"net": {**made, "pretrained": False}}).get_parsed_content("net").eval()
             classes = network(torch.empty(1, record["network"]["in_channels"], 64, 64)).shape[1]
         assert classes == record["network"]["out_channels"]
 
@@ -68,6 +69,21 @@ def test_docs_show_the_committed_results(study: ModuleType) -> None:
     page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
     shown = page.split("<!-- study -->\n")[1].split("<!-- end of study")[0]
     assert shown == study.table(CONFIG, finished)
+    rules = page.split("<!-- rules -->\n")[1].split("<!-- end of rules")[0]
+    assert rules == study.table_of_rules(finished)
+
+
+def test_a_variant_changes_the_network_or_what_its_name_says(study: ModuleType) -> None:
+    record = {"network": {"dsra": False, "gain": "none"}, "variants": {"x": {"dsra": True, "loss#bce_weight": 0.0}}}
+    assert study.options_of(record, "x") == {"network_def": {"dsra": True, "gain": "none"}, "loss#bce_weight": 0.0}
+
+
+def test_rules_are_shown_where_they_were_measured(study: ModuleType) -> None:
+    rows = [
+        {"cell": "a_b/c_d/0", "dice": 0.5, "dice_finest": 0.52, "dice_sum": 0.5},
+        {"cell": "e/f/0", "dice": 0.5, "dice_finest": float("nan"), "dice_sum": float("nan")},
+    ]
+    assert study.table_of_rules(pd.DataFrame(rows)).splitlines()[2:] == ["| a b, c d, 0 | 0.5200 | 0.5000 | +0.0200 |"]
 
 
 def test_a_cell_killed_before_its_result_is_trained_anew(study: ModuleType, tmp_path: Path) -> None:
