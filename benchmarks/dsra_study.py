@@ -6,7 +6,8 @@
     python benchmarks/dsra_study.py --output DIR --table                 the table of what is finished
 
 A cell is one training: study/variant/seed. Each leaves ``result.json`` with the validation Dice of its last epoch (none
-is chosen), by the network's own rule, by its finest stage and by the sum of its stages; finished cells are skipped, a killed one goes on after its last epoch. ``results.csv`` holds them all.
+is chosen), by the network's own rule, by its finest stage and by the sum of its stages; finished cells are skipped, a
+killed one goes on after its last epoch. ``results.csv`` holds them all.
 """
 
 from __future__ import annotations
@@ -135,10 +136,7 @@ def table(studies: Mapping[str, Any], finished: pd.DataFrame) -> str:
 
 def table_of_rules(finished: pd.DataFrame) -> str:
     """Markdown of the cells that say what their finest stage and the sum of their stages are worth."""
-    lines = [
-        "| data, network, variant, seed | finest stage | sum of the stages | finest - sum |",
-        "|---|---|---|---|",
-    ]
+    lines = ["| data, network, variant, seed | finest stage | sum of the stages | finest - sum |", "|---|---|---|---|"]
     for row in finished.dropna(subset=["dice_finest", "dice_sum"]).itertuples():
         name = str(row.cell).replace("_", " ").replace("/", ", ")
         difference = row.dice_finest - row.dice_sum
