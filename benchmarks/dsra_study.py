@@ -71,7 +71,7 @@ def train(cell: Cell, study: Mapping[str, Any], data: Path, folder: Path, worker
     workflow.initialize()
     workflow.run()
     validator = workflow.parser.get_parsed_content("validate#evaluator")
-    dice = {"dice": float(validator.state.metrics["dice"]), **_dice_by_rule(validator)}
+    dice = _dice_by_rule(validator)
     workflow.finalize()
     (folder / "training_state.pt").unlink(missing_ok=True)  # results matter here, weights don't
     (folder / "model_trained.pt").unlink(missing_ok=True)
@@ -87,12 +87,14 @@ def options_of(study: Mapping[str, Any], variant: str) -> dict[str, Any]:
 
 
 def _dice_by_rule(validator: SupervisedEvaluator) -> dict[str, float]:
-    """Validation Dice of the trained weights by the finest stage alone and by the sum of all stages."""
-    found = {}
+    """Dice of the last validation, by the network's own rule; by the finest stage alone; by the sum of the stages."""
+    dice, own = float(validator.state.metrics["dice"]), validator.network.rule
+    found = {"dice": dice}
     for rule in ("finest", "sum"):
-        validator.network.rule = rule
-        validator.run()
-        found[f"dice_{rule}"] = float(validator.state.metrics["dice"])
+        if rule != own:
+            validator.network.rule = rule
+            validator.run()
+        found[f"dice_{rule}"] = dice if rule == own else float(validator.state.metrics["dice"])
     return found
 
 

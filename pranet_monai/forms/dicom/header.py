@@ -15,7 +15,17 @@ from monai.utils import optional_import
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.places import folder_of, open_file, size_and_time
 
-__all__ = ["CONTRASTS", "SEGMENTATION", "TIME_KEYS", "Header", "Plane", "finite_numbers", "library", "read_headers"]
+__all__ = [
+    "CONTRASTS",
+    "SEGMENTATION",
+    "TIME_KEYS",
+    "Header",
+    "Plane",
+    "finite_numbers",
+    "library",
+    "read_headers",
+    "sources_of",
+]
 
 TIME_KEYS = (
     "TriggerTime",
@@ -244,9 +254,13 @@ def _referenced_series(values: Mapping[str, Any]) -> Iterator[str]:
 def _source_instances(values: Mapping[str, Any]) -> Iterator[str]:
     shared = values.get("SharedFunctionalGroupsSequence", None) or []
     for groups in (*shared, *(values.get("PerFrameFunctionalGroupsSequence", None) or [])):
-        for derivation in groups.get("DerivationImageSequence", None) or []:
-            for source in derivation.get("SourceImageSequence", None) or []:
-                yield str(source.get("ReferencedSOPInstanceUID", ""))
+        yield from (str(source.get("ReferencedSOPInstanceUID", "")) for source in sources_of(groups))
+
+
+def sources_of(groups: Any) -> Iterator[Any]:
+    """The references to what a picture was drawn on, out of its functional groups."""
+    for derivation in groups.get("DerivationImageSequence", None) or []:
+        yield from derivation.get("SourceImageSequence", None) or []
 
 
 def _planes(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plane]:

@@ -52,13 +52,10 @@ def _segmentations(series: Series, search: Search) -> Iterator[Path]:
     """The segmentation objects that were drawn on the series and on no other, but for those of this run."""
     every: list[Series] = []
     for header in _segmentations_in(search):
-        if header.segments:
-            is_of_it = bool(set(header.segments) & series.uids)
-        else:
+        if not header.segments:  # the others can only be told among all series
             every = every or series_in(search)
-            found = drawn_on(header, every)
-            is_of_it = len(found) == 1 and bool(found[0].uids & series.uids)
-        if is_of_it:
+        found = drawn_on(header, [series] if header.segments else every)
+        if len(found) == 1 and found[0].uids & series.uids:
             yield Path(header.place)
 
 

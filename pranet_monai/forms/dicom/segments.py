@@ -15,7 +15,7 @@ from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap, class_name, stated_label_map
 from pranet_monai.data.organs import ORGANS
 from pranet_monai.errors import BadCaseError, some_of
-from pranet_monai.forms.dicom.header import SEGMENTATION, Header, read_headers
+from pranet_monai.forms.dicom.header import SEGMENTATION, Header, read_headers, sources_of
 from pranet_monai.forms.dicom.pixels import read_dataset
 from pranet_monai.forms.dicom.places import dicom_files
 from pranet_monai.forms.dicom.series import Series
@@ -171,13 +171,12 @@ def _segment_number(groups: Any) -> int:
 
 def _plane_of(place: str, groups: Any, where: dict[tuple[str, int], tuple[int, int]], stack: Stack) -> tuple[int, int]:
     """Time and slice of a picture: of the plane that it names, else of the one at its place."""
-    for derivation in groups.get("DerivationImageSequence", None) or []:
-        for source in derivation.get("SourceImageSequence", None) or []:
-            frames = source.get("ReferencedFrameNumber", 1)
-            frame = int(frames if isinstance(frames, (int, str)) else frames[0]) - 1
-            found = where.get((str(source.ReferencedSOPInstanceUID), frame))
-            if found is not None:
-                return found
+    for source in sources_of(groups):
+        frames = source.get("ReferencedFrameNumber", 1)
+        frame = int(frames if isinstance(frames, (int, str)) else frames[0]) - 1
+        found = where.get((str(source.ReferencedSOPInstanceUID), frame))
+        if found is not None:
+            return found
     position = np.asarray(groups.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
     away = [float(np.linalg.norm(position - np.asarray(plane.position))) for plane in stack.frames[0]]
     nearest = int(np.argmin(away))

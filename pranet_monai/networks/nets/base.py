@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all networks share: the stem, the stages' logits, the test-time rule and the check of the input's size."""
 
-from typing import List, NamedTuple, Tuple, Union
+from typing import List, NamedTuple, Optional, Tuple, Union
 
 import torch
 from pranet_monai.networks.blocks.convolution import conv_bn
 from pranet_monai.networks.blocks.dsra import resize
 from torch import Tensor, nn
 
-__all__ = ["RULES", "EncoderDecoderNet", "SegmentationNet", "StageLogits"]
+__all__ = ["RULES", "EncoderDecoderNet", "SegmentationNet", "StageLogits", "rule_or_published"]
 
 RULES = ("sum", "finest", "difference")
+
+
+def rule_or_published(rule: Optional[str], dsra: bool) -> str:
+    """The rule that is given, else the papers': with DSRA the sum of the stages, without it the finest alone."""
+    return rule or ("sum" if dsra else "finest")
 
 
 class StageLogits(NamedTuple):

@@ -5,7 +5,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from monai.networks.nets import FlexibleUNet
 from pranet_monai.networks.blocks.dsra import segmentation_head
-from pranet_monai.networks.nets.base import SegmentationNet
+from pranet_monai.networks.nets.base import SegmentationNet, rule_or_published
 from torch import Tensor, nn
 
 __all__ = ["DSRAFlexibleUNet"]
@@ -44,7 +44,7 @@ class DSRAFlexibleUNet(SegmentationNet):
         head_norm: bool = True,
         rule: Optional[str] = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, rule=rule or ("sum" if dsra else "finest"))
+        super().__init__(in_channels, out_channels, rule_or_published(rule, dsra))
         unet = FlexibleUNet(in_channels, out_channels, backbone, pretrained, tuple(decoder_channels))
         self.stem = nn.Identity()
         self.encoder = unet.encoder

@@ -6,7 +6,7 @@ from typing import Optional, Sequence, Union
 from pranet_monai.networks.backbones import create_backbone
 from pranet_monai.networks.blocks.dsra import segmentation_head
 from pranet_monai.networks.decoders.emcad import EMCADDecoder
-from pranet_monai.networks.nets.base import EncoderDecoderNet
+from pranet_monai.networks.nets.base import EncoderDecoderNet, rule_or_published
 
 __all__ = ["EMCADNet"]
 
@@ -57,5 +57,5 @@ class EMCADNet(EncoderDecoderNet):
             encoder.channels, kernel_sizes, expansion_factor, dw_parallel, add, lgag_kernel_size, act
         )
         head = segmentation_head(decoder.channels, out_channels, dsra, gain=gain, norm=head_norm)
-        rule = rule or ("sum" if dsra else "finest")
+        rule = rule_or_published(rule, dsra)
         super().__init__(in_channels, out_channels, encoder, decoder, head, rule, encoder.divisor)
