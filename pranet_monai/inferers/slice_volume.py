@@ -164,7 +164,7 @@ class SliceVolumeInferer(Inferer):
             UsageError: the network doesn't return one tensor of logits at its input's size.
         """
         if self.channels_last and isinstance(network, nn.Module):
-            network.to(memory_format=torch.channels_last)
+            _lay_out_channels_last(network)
         stack = SliceStack(inputs, self.axis, self.channels_of_a_frame(inputs, network), self.adjacent_slices)
         size = self.resampling.size_of(stack)
         divisor = self.divisor or _stated(network, "divisor") or 1
@@ -261,3 +261,10 @@ def _stated(network: Callable[..., Tensor], name: str) -> int | None:
     """What a network says of itself, if it does."""
     stated: int | None = getattr(getattr(network, "module", network), name, None)  # module: of a DataParallel wrapper
     return stated
+
+
+def _lay_out_channels_last(network: nn.Module) -> None:
+    """Once: PyTorch copies weights of one channel and one pixel each time, and a runtime takes them for new ones."""
+    images = [weight for weight in network.parameters() if weight.ndim == 4]
+    if not all(weight.is_contiguous(memory_format=torch.channels_last) for weight in images):
+        network.to(memory_format=torch.channels_last)

@@ -296,6 +296,16 @@ def test_channels_last_changes_the_layout_only(network: nn.Module) -> None:
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_weights_are_laid_out_once_not_for_each_volume() -> None:
+    """PyTorch copies these weights each time it is asked for the layout: a runtime would take them for new ones."""
+    network = nn.Conv2d(1, 2, 1).eval()
+    infer, volume = SliceVolumeInferer(channels_last=True), torch.rand(1, 1, 8, 8, 2)
+    infer(volume, network)
+    laid_out = network.weight.detach()  # holds on to its memory, or a copy might lie there
+    infer(volume, network)
+    assert network.weight.data_ptr() == laid_out.data_ptr()
+
+
 def test_equal_logits_give_the_first_class() -> None:
     labels = SliceVolumeInferer()(volume(1, 1, 8, 8, 3), lambda x: torch.zeros(len(x), 3, *x.shape[2:]) + x[:, :1])
     assert labels.max() == 0

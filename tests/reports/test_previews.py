@@ -16,7 +16,7 @@ from pranet_monai.data.labels import get_label_map
 from pranet_monai.reports import draw_preview
 from pranet_monai.reports.previews import _boxes_of_labels, _grey, _outlines, _spread, organ_color
 from pranet_monai.reports.views import View, voxel_sizes
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import find_objects, gaussian_filter
 
 ACDC = get_label_map("acdc")
 CODES = ["".join(code) for axes in permutations(("RL", "AP", "SI")) for code in product(*axes)]
@@ -191,6 +191,15 @@ def test_box_of_a_label_is_where_its_voxels_are_however_they_lie_in_memory(order
         assert boxes == {2: [(1, 3), (2, 7), (4, 6)], 5: [(4, 5), (3, 4), (1, 3)]}
     mirrored = _boxes_of_labels(volume[::-1])
     assert mirrored[5][0] == slice(len(volume) - 5, len(volume) - 4)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_boxes_of_labels_are_those_that_scipy_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    volume = np.zeros(rng.integers(1, 12, 3), np.uint8)
+    for label in rng.choice([1, 7, 8, 9, 16, 17, 248, 249, 255], 6):
+        volume[tuple(rng.integers(0, side) for side in volume.shape)] = label
+    assert _boxes_of_labels(volume) == {n: box for n, box in enumerate(find_objects(volume), start=1) if box}
 
 
 def test_outlines_of_many_organs_and_slices_are_those_of_each_alone() -> None:
