@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,18 +13,10 @@ from typing import Any
 from monai.utils import optional_import
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.places import folder_of, open_file, size_and_time
+from pranet_monai.forms.dicom.sizes import check_inflated_size
+from pranet_monai.forms.dicom.values import finite_numbers, whole_number
 
-__all__ = [
-    "CONTRASTS",
-    "SEGMENTATION",
-    "TIME_KEYS",
-    "Header",
-    "Plane",
-    "finite_numbers",
-    "library",
-    "read_headers",
-    "sources_of",
-]
+__all__ = ["CONTRASTS", "SEGMENTATION", "TIME_KEYS", "Header", "Plane", "library", "read_headers", "sources_of"]
 
 TIME_KEYS = (
     "TriggerTime",
@@ -172,8 +163,11 @@ def _read(place: str) -> Header:
     try:
         with warnings.catch_warnings(), open_file(place) as file:
             warnings.simplefilter("ignore")  # values that break a rule of the standard are the rule
+            check_inflated_size(place, file)
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
             return _header(place, _readable_values(dataset))
+    except BadCaseError as error:
+        return Header(place, error=str(error))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one file is told of that file
         what = " ".join(f"{type(error).__name__}: {error}".split())
         return Header(place, error=f"{place}: found a file that can't be read as DICOM ({what}); fix: copy it again")
@@ -205,7 +199,7 @@ def _header(place: str, values: Mapping[str, Any]) -> Header:
     if "MOSAIC" in str(values.get("ImageType", "")).upper():
         mosaic = f"{place}: found a mosaic, all slices side by side in one picture; allowed: a picture for each slice; "
         return Header(place, **facts, error=f"{mosaic}fix: convert it by dcm2niix, and give its .nii.gz")
-    frames = _integer(values, "NumberOfFrames") or 1
+    frames = whole_number(values, "NumberOfFrames") or 1
     if frames > max(1, len(values.get("PerFrameFunctionalGroupsSequence", None) or [])):
         several = f"{place}: found {frames} pictures in one file without a place for each; fix: export it as enhanced "
         return Header(place, **facts, error=f"{several}multi-frame, or as one file per picture")
@@ -219,7 +213,7 @@ def _facts(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "study": str(values.get("StudyInstanceUID") or folder),
         "series": str(values.get("SeriesInstanceUID") or folder),
-        "series_number": _integer(values, "SeriesNumber"),
+        "series_number": whole_number(values, "SeriesNumber"),
         "patient": str(values.get("PatientID") or ""),
         "modality": str(values.get("Modality") or ""),
         "reference_frame": str(values.get("FrameOfReferenceUID") or ""),
@@ -243,7 +237,7 @@ def _other_than_image(values: Mapping[str, Any]) -> str:
         return "localizer"
     if "PROJECTION IMAGE" in image_type:
         return "projection"
-    return "colour picture" if (_integer(values, "SamplesPerPixel") or 1) != 1 else ""
+    return "colour picture" if (whole_number(values, "SamplesPerPixel") or 1) != 1 else ""
 
 
 def _referenced_series(values: Mapping[str, Any]) -> Iterator[str]:
@@ -329,23 +323,3 @@ def _from(sequence: str, name: str, groups: list[Any], values: Mapping[str, Any]
         if items and items[0].get(name, None) is not None:
             return items[0].get(name)
     return values.get(name, None)
-
-
-def _integer(values: Mapping[str, Any], name: str) -> int | None:
-    """A whole number; None where there is none, or something else."""
-    try:
-        return int(values[name])
-    except (KeyError, ValueError, TypeError):
-        return None
-
-
-def finite_numbers(value: Any, count: int) -> tuple[float, ...] | None:
-    """A header's value as so many numbers; None where it is none, or something else."""
-    if value is None or value == "":
-        return None
-    parts = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
-    try:
-        numbers = tuple(float(part) for part in parts)
-    except (ValueError, TypeError):
-        return None
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None

@@ -13,18 +13,12 @@ import numpy as np
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.dicom.header import Plane, library
-from pranet_monai.forms.dicom.places import open_file, unpacked_size
+from pranet_monai.forms.dicom.places import open_file
+from pranet_monai.forms.dicom.sizes import check_size
 from pranet_monai.forms.dicom.stack import Stack
 from pranet_monai.forms.files import as_bad_case
-from pranet_monai.storage.memory import available_memory, readable_bytes
 
 __all__ = ["read_dataset", "read_voxels", "stored_pixels"]
-
-COPIES = 3
-"""How often the bytes of a file are in memory while it is decoded."""
-
-SMALL_FILE = 1 << 20
-"""Bytes below which a file is read without asking how much memory is left, which takes as long as reading it."""
 
 AIR_HU = -1024.0
 """What padding counts as in CT; elsewhere it is 0, no signal."""
@@ -75,7 +69,7 @@ def read_dataset(place: str, pixels: bool = True) -> Any:
         OSError: when it can't be opened; pydicom's own errors where it can't be read.
     """
     if pixels:
-        _check_size(place)
+        check_size(place)
     with warnings.catch_warnings(), open_file(place) as file:
         warnings.simplefilter("ignore")
         return library().dcmread(file, stop_before_pixels=not pixels, force=True)
@@ -112,17 +106,6 @@ def _pictures(place: str, dataset: Any, frames: list[int]) -> Iterator[np.ndarra
             yield picture.reshape(shape)
             return
         yield from library("pydicom.pixels").iter_pixels(dataset, indices=frames)
-
-
-def _check_size(place: str) -> None:
-    """Refuses what a small zip unpacks to, or a file that is cut off in a disk of nothing, before memory is taken."""
-    found = unpacked_size(place)
-    available = available_memory() if found > SMALL_FILE else None
-    if available is not None and COPIES * found > available:
-        raise BadCaseError(
-            f"{place}: found {readable_bytes(found)}; allowed: {readable_bytes(available // COPIES)}, a {COPIES}rd of "
-            "the memory that is available now; fix: export it again, or use a machine with more memory"
-        )
 
 
 def _check_decoder(place: str, syntax: Any) -> None:

@@ -17,8 +17,9 @@ from pranet_monai import __version__
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.organs import OrganCode
 from pranet_monai.errors import BadCaseError
-from pranet_monai.forms.dicom.header import Plane, finite_numbers, library
+from pranet_monai.forms.dicom.header import Plane, library
 from pranet_monai.forms.dicom.pixels import read_dataset
+from pranet_monai.forms.dicom.values import finite_numbers
 from pranet_monai.forms.provenance import Algorithm, Provenance
 from pranet_monai.storage.atomic import atomic_write
 

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from pranet_monai.errors import BadCaseError
-from pranet_monai.forms.dicom import pixels
+from pranet_monai.forms.dicom import sizes
 from pranet_monai.forms.remarks import remarks_of
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -185,7 +185,34 @@ def test_a_small_zip_that_unpacks_to_more_than_memory(tmp_path: Path, monkeypatc
         for path in sorted((tmp_path / "in").iterdir()):
             archive.write(path, path.name)
     assert (tmp_path / "x.zip").stat().st_size < 100_000
-    monkeypatch.setattr(pixels, "available_memory", lambda: 9_000_000)
+    monkeypatch.setattr(sizes, "available_memory", lambda: 9_000_000)
     (tmp_path / "in").rename(tmp_path / ".hidden")
     with pytest.raises(BadCaseError, match=r"x\.zip!/IM000001\.dcm: found 3\.82 MiB; allowed: 2\.86 MiB"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("available, fits", [(13_000_000, True), (11_000_000, False)])
+def test_a_deflated_file_that_unpacks_to_more_than_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: int, fits: bool, zipped: bool
+) -> None:
+    """pydicom unpacks such a file whole, even for its header."""
+    source = tmp_path / "in"
+    write_series(source, numbers((1000, 2000, 1)), grid(), change=with_values(PixelData=bytes(4_000_000)))
+    (path,) = source.iterdir()
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    pydicom.dcmwrite(path, dataset)
+    assert path.stat().st_size < 100_000
+    if zipped:
+        with zipfile.ZipFile(source / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path, path.name)
+        path.unlink()
+    monkeypatch.setattr(sizes, "available_memory", lambda: available)
+    if fits:
+        assert load(source).shape[1:] == (1000, 2000, 1)
+        return
+    with pytest.raises(
+        BadCaseError, match=r"IM000001\.dcm: found deflated data of more than 3\.5 MiB; allowed: 3\.5 MiB"
+    ):
+        load(source)
