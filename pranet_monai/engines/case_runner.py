@@ -22,7 +22,7 @@ from pranet_monai.errors import BadCaseError, NetworkError, full_disk_in, reason
 from pranet_monai.forms import form_of
 from pranet_monai.forms.grid import FRAMES, original_affine
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error
-from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.inferers import WatchableInferer
 from pranet_monai.quality import Evidence, QualityJudge, segment_with_evidence
 from pranet_monai.reports.case_result import CaseMeasurer, CaseResult, MeasuredRow
 from pranet_monai.transforms.save import PROBABILITIES, QUALITY_MAP
@@ -141,7 +141,7 @@ class CaseRunner:
         if self.quality is None:
             return {CommonKeys.PRED: self.inferer(image, self.network)[0]}
         answer, evidence, confidence = segment_with_evidence(
-            cast(SliceVolumeInferer, self.inferer), image, self.quality.network, self.quality.wants_map
+            cast(WatchableInferer, self.inferer), image, self.quality.network, self.quality.wants_map
         )
         maps = {} if confidence is None else {QUALITY_MAP: confidence[0]}
         return {CommonKeys.PRED: answer[0], EVIDENCE: evidence, **maps}

@@ -4,5 +4,6 @@
 from pranet_monai.inferers.multi_view import MultiViewInferer
 from pranet_monai.inferers.resampling import Resampling, ToPixdim, ToSize
 from pranet_monai.inferers.slice_volume import SliceVolumeInferer
+from pranet_monai.inferers.watching import WatchableInferer
 
-__all__ = ["MultiViewInferer", "Resampling", "SliceVolumeInferer", "ToPixdim", "ToSize"]
+__all__ = ["MultiViewInferer", "Resampling", "SliceVolumeInferer", "ToPixdim", "ToSize", "WatchableInferer"]

@@ -8,17 +8,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.geometry import ANATOMICAL_AXES
+from pranet_monai.inferers.resampling import Resampling
 from pranet_monai.inferers.slice_volume import SliceVolumeInferer
+from pranet_monai.inferers.watching import WatchableInferer, Watcher
+from pranet_monai.transforms.slicing import SliceStack
 from torch import Tensor
 
 __all__ = ["MultiViewInferer"]
 
 
-class MultiViewInferer(Inferer):
+class MultiViewInferer(WatchableInferer):
     """Segments a volume by its axial, coronal and sagittal slices together.
 
     For a network that was trained on the slices of every view it is given. Each view costs a pass of its own, and the
@@ -44,6 +46,26 @@ class MultiViewInferer(Inferer):
         for view, axis in zip(self._views, axes):
             view.axis, view.output = axis, "logits"
 
+    @property
+    def averages(self) -> bool:
+        """Whether there are several views."""
+        return len(self.axes) > 1
+
+    @property
+    def watched_pixels(self) -> Resampling:
+        """The volume's own, on which the views meet."""
+        return Resampling()
+
+    def watched_by(self, watcher: Watcher) -> MultiViewInferer:
+        """The same inferer, of which a callback sees the slices of the first view: their mean logits, and its own.
+
+        Args:
+            watcher: see there.
+        """
+        watched = super().watched_by(watcher)
+        watched._views = [view.watched_by(_nobody) for view in self._views]  # takes networks that give several maps
+        return watched
+
     @torch.inference_mode()
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Segment a batch of volumes.
@@ -65,11 +87,24 @@ class MultiViewInferer(Inferer):
             raise BadCaseError(f"several views need volumes (B, C, H, W, D), got {tuple(inputs.shape)}")
         first, *others = self._views
         logits = first(inputs, network, *args, **kwargs).as_subclass(Tensor)
+        alone = [logits.clone()] if self.watcher is not None and self.averages else []
         for view in others:
             logits += view(inputs, network, *args, **kwargs).as_subclass(Tensor)
         logits /= len(self.axes)
         frames = inputs.shape[1] // self.inferer.channels_of_a_frame(inputs, network)
+        if self.watcher is not None:
+            stacks = [
+                SliceStack(convert_to_dst_type(one, inputs)[0], self.axes[0], one.shape[1] // frames)
+                for one in (logits, *alone)
+            ]
+            for number in range(len(stacks[0])):
+                numbers = range(number, number + 1)
+                self.watcher(stacks[0], numbers, tuple(stack.cut(numbers) for stack in stacks))
         decided = self.inferer.decide(logits.unflatten(1, (frames, -1)).flatten(0, 1))
         with torch.inference_mode(False):  # or later transforms could not change it in place
             volume = decided.unflatten(0, (-1, frames)).flatten(1, 2).clone()
         return convert_to_dst_type(volume, inputs, dtype=volume.dtype, device=volume.device)[0]
+
+
+def _nobody(*seen: Any) -> None:
+    """Watches without looking."""

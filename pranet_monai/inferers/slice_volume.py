@@ -3,28 +3,23 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.geometry import ANATOMICAL_AXES, THROUGH_PLANE
 from pranet_monai.inferers.memory import AdaptiveBatches
 from pranet_monai.inferers.resampling import Resampling
+from pranet_monai.inferers.watching import WatchableInferer
 from pranet_monai.inferers.windows import Windows
 from pranet_monai.transforms.slicing import SliceStack, neighbours
 from torch import Tensor, nn
 from tqdm import tqdm
 
-__all__ = ["SliceVolumeInferer", "Watcher"]
-
-Watcher = Callable[[SliceStack, range, "tuple[Tensor, ...]"], None]
-"""Sees, of each batch of slices, the stack, the slices' numbers, and maps ``(N, K, h, w)`` on the network's pixels: the
-final logits first. May be told of the same slices again, after GPU memory has run out."""
+__all__ = ["SliceVolumeInferer"]
 
 _MAX_CLASSES = 256  # labels are uint8
 _CPU_BATCH, _GPU_BATCH = 2, 16
@@ -36,7 +31,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-class SliceVolumeInferer(Inferer):
+class SliceVolumeInferer(WatchableInferer):
     """Runs a 2D network over the slices of a volume and gives labels on the volume's own grid.
 
     Slices go through the network in batches and each batch is turned into labels at once, so only a ``uint8`` volume
@@ -118,18 +113,17 @@ class SliceVolumeInferer(Inferer):
         self.device = device
         self.progress = progress
         self.executor = executor
-        self.watcher: Watcher | None = None
         self._check_arguments()
 
-    def watched_by(self, watcher: Watcher) -> SliceVolumeInferer:
-        """The same inferer, whose logits a callback sees before they become labels; the labels are the same.
+    @property
+    def averages(self) -> bool:
+        """Whether mirrored passes are averaged."""
+        return bool(self.tta)
 
-        Args:
-            watcher: see there. A network that returns several maps shows it all of them; labels are made of the first.
-        """
-        watched = copy.copy(self)
-        watched.watcher = watcher
-        return watched
+    @property
+    def watched_pixels(self) -> Resampling:
+        """Those that the network sees."""
+        return self.resampling
 
     def _check_arguments(self) -> None:
         for name, allowed in _CHOICES.items():

@@ -14,13 +14,13 @@ __all__ = ["ConfidenceMap", "class_probabilities"]
 
 
 class ConfidenceMap:
-    """Watches a :class:`~pranet_monai.inferers.SliceVolumeInferer`; see its ``watched_by``.
+    """Watches a :class:`~pranet_monai.inferers.WatchableInferer`; see its ``watched_by``.
 
     A pixel's value is the probability of the class decided for, mean over the final logits and the opinions: 1 where
     all are sure of it, low where they aren't or differ.
 
     Args:
-        resampling: the inferer's.
+        resampling: on which pixels the watched slices are.
     """
 
     def __init__(self, resampling: Resampling) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.utils import convert_to_dst_type
-from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.inferers import WatchableInferer
 from pranet_monai.quality.confidence import ConfidenceMap
 from pranet_monai.quality.features import organ_measures
 from pranet_monai.quality.sums import SliceSums
@@ -50,7 +50,7 @@ class Evidence:
 
 
 def segment_with_evidence(
-    inferer: SliceVolumeInferer, image: Tensor, network: Callable[..., Any], wants_map: bool = False
+    inferer: WatchableInferer, image: Tensor, network: Callable[..., Any], wants_map: bool = False
 ) -> tuple[Tensor, Evidence, Tensor | None]:
     """The inferer's output, bit for bit the same as without recording, and the evidence of its quality.
 
@@ -63,7 +63,7 @@ def segment_with_evidence(
     Returns:
         The answer, the evidence, and if wanted a map ``(1, T, ...)`` of the confidence, with the metadata of the image.
     """
-    sums, confidence = SliceSums(mirrored=bool(inferer.tta)), ConfidenceMap(inferer.resampling)
+    sums, confidence = SliceSums(inferer.averages), ConfidenceMap(inferer.watched_pixels)
 
     def watch(stack: SliceStack, numbers: range, maps: tuple[Tensor, ...]) -> None:
         sums(stack, numbers, maps)

@@ -19,7 +19,7 @@ MEASURES = {
     "last_worst": "the same, mean of the worst fifth of the slices",
     "background": "Dice of the decision with that of the background maps (DSRA)",
     "background_worst": "the same, mean of the worst fifth of the slices",
-    "mirrored": "Dice of the decision with that of the plain pass, where mirrored passes are averaged",
+    "mirrored": "Dice of the decision with that of the first pass alone, where several are averaged",
     "mirrored_worst": "the same, mean of the worst fifth of the slices",
     "continuity": "Dice of the mask in neighbouring slices",
     "kept": "share of the mask that the clean-up has kept",

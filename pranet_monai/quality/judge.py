@@ -12,7 +12,7 @@ from typing import Any
 from monai.inferers import Inferer
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError
-from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.inferers import WatchableInferer
 from pranet_monai.quality.calibration import Calibration, read_calibration
 from pranet_monai.quality.evidence import Evidence
 from pranet_monai.storage.hashing import file_sha256
@@ -76,10 +76,10 @@ class QualityJudge:
         self.gathers = gathers or wants_map or self.is_on
         if self.calibration is None and not gathers and Path(calibration).expanduser().is_file():
             _log.warning("quality %s", self.status)
-        if self.gathers and not isinstance(inferer, SliceVolumeInferer):
+        if self.gathers and not isinstance(inferer, WatchableInferer):
             raise UsageError(
                 f"quality: found the inferer {type(inferer).__name__}; allowed for maps and calibrations: "
-                "SliceVolumeInferer"
+                "SliceVolumeInferer, MultiViewInferer"
             )
 
     @property
@@ -98,11 +98,11 @@ class QualityJudge:
         if set(found.sizes) != set(self.label_map.organs):
             organs = ", ".join(found.sizes)
             return None, f"off: {path} belongs to other organs ({organs}), {fix}"
-        if not isinstance(inferer, SliceVolumeInferer):
-            return None, f"off: {path} belongs to a SliceVolumeInferer, found {type(inferer).__name__}"
-        if bool(inferer.tta) != found.mirrored:
+        if not isinstance(inferer, WatchableInferer):
+            return None, f"off: {path} belongs to an inferer that can be watched, found {type(inferer).__name__}"
+        if inferer.averages != found.mirrored:
             made = "with" if found.mirrored else "without"
-            return None, f"off: {path} was made {made} mirrored passes (tta), this run is not"
+            return None, f"off: {path} was made {made} averaged passes (tta, or several views), this run is not"
         return found, "on"
 
     def judge(self, evidence: Evidence, frame: int, rows: Sequence[Mapping[str, Any]], voxels: int) -> Judgement:

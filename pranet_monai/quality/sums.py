@@ -14,16 +14,16 @@ from torch import Tensor
 __all__ = ["OPINIONS", "SliceSums"]
 
 OPINIONS = ("last", "background", "mirrored")
-"""What may come beside the final logits: a single stage, "not background", and of mirrored passes the plain one."""
+"""What may come beside the final logits: a single stage, "not background", and of averaged passes the first."""
 
 _SIDE = 128  # pixels; larger slices are looked at on every 2nd, 3rd, … pixel of each row and column
 
 
 class SliceSums:
-    """Watches a :class:`~pranet_monai.inferers.SliceVolumeInferer`; see its ``watched_by``.
+    """Watches a :class:`~pranet_monai.inferers.WatchableInferer`; see its ``watched_by``.
 
     Args:
-        mirrored: whether the inferer averages mirrored passes; the plain pass is the last map then.
+        averaged: whether the inferer averages several passes; the first, plain one is the last map then.
 
     Everything is a sum over the pixels of one slice of *class a by the final decision* times something of class b, so
     any union of classes can be judged afterwards, and memory is a few numbers per slice. C counts the background too.
@@ -36,8 +36,8 @@ class SliceSums:
         entropies: ``(T, S, C)``, of the pixels of each class, 0 to 1 a pixel.
     """
 
-    def __init__(self, mirrored: bool = False) -> None:
-        self.mirrored = mirrored
+    def __init__(self, averaged: bool = False) -> None:
+        self.averaged = averaged
         self.tables: dict[str, np.ndarray] = {}
         self.masses: dict[str, np.ndarray] = {}
         self.entropies = np.zeros((0, 0, 0))
@@ -79,8 +79,8 @@ class SliceSums:
 
     def _names(self, maps: int) -> Sequence[str]:
         """Of the opinions beside the final logits; a network without background maps has none of these."""
-        own = OPINIONS[:2][: maps - 1 - self.mirrored]
-        return (*own, OPINIONS[2]) if self.mirrored else own
+        own = OPINIONS[:2][: maps - 1 - self.averaged]
+        return (*own, OPINIONS[2]) if self.averaged else own
 
     def _previous(self, decided: Tensor, numbers: range, slices: int) -> Tensor:
         """The decision on the slice before each; nothing before a frame's first."""

@@ -162,11 +162,12 @@ def voxels(folder: Path, case: str) -> np.ndarray:
 
 def test_what_clients_are_told(label: Label) -> None:
     model = label.ask("client.info()")["models"][NAME]
-    classes = read_json(SMALLEST / "configs" / "metadata.json")["network_data_format"]["outputs"]["pred"]["channel_def"]
+    metadata = read_json(SMALLEST / "configs" / "metadata.json")
+    classes = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
     assert model["labels"] == {name.lower(): int(number) for number, name in classes.items() if int(number) > 0}
     assert model["config"]["mirrored_passes"] is True and model["config"]["overlap"][0] == 0.25
     assert model["config"]["model_filename"] == ["model.pt"]
-    assert model["description"].endswith("the bundle's own weights, version 0.2.0")
+    assert model["description"].endswith(f"the bundle's own weights, version {metadata['version']}")
 
 
 def test_pages_of_other_origins_get_nothing(label: Label) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from monai.inferers import SimpleInferer
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import MultiViewInferer, SliceVolumeInferer
 from pranet_monai.quality import QualityJudge, read_calibration, segment_with_evidence, write_calibration
@@ -76,7 +77,7 @@ def test_other_weights_other_organs_and_other_passes_turn_it_off(
     changed = {
         "belongs to weights 000000000000…": replace(made, weights_sha256="0" * 64),
         "belongs to other organs": replace(made, sizes={"liver": next(iter(SIZES.values()))}),
-        "was made with mirrored passes": replace(made, mirrored=True),
+        "was made with averaged passes": replace(made, mirrored=True),
     }
     for words, calibration in changed.items():
         write_calibration(path, calibration)
@@ -87,10 +88,20 @@ def test_other_weights_other_organs_and_other_passes_turn_it_off(
         assert [record.getMessage() for record in caplog.records] == [f"quality {judge.status}"]
     write_calibration(path, made)
     assert a_judge(path, weights).status == "on"
-    views = MultiViewInferer(SliceVolumeInferer())
-    assert "belongs to a SliceVolumeInferer, found MultiViewInferer" in a_judge(path, weights, inferer=views).status
-    with pytest.raises(UsageError, match="found the inferer MultiViewInferer"):
-        a_judge(path, weights, inferer=views, wants_map=True)
+    assert (
+        "was made without averaged passes"
+        in a_judge(path, weights, inferer=MultiViewInferer(SliceVolumeInferer())).status
+    )
+    assert "found SimpleInferer" in a_judge(path, weights, inferer=SimpleInferer()).status
+    with pytest.raises(UsageError, match="found the inferer SimpleInferer"):
+        a_judge(path, weights, inferer=SimpleInferer(), wants_map=True)
+
+
+def test_a_calibration_of_averaged_passes_is_for_views_and_mirrored_copies(tmp_path: Path, weights: Path) -> None:
+    path = tmp_path / "quality.json"
+    write_calibration(path, replace(a_calibration(weights), mirrored=True))
+    for inferer in (MultiViewInferer(SliceVolumeInferer()), SliceVolumeInferer(tta=[[0]])):
+        assert a_judge(path, weights, inferer=inferer).status == "on"
 
 
 def test_a_mask_that_lacks_an_organ_is_to_be_reviewed(tmp_path: Path, weights: Path) -> None:

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
-from pranet_monai.inferers import SliceVolumeInferer
+from monai.data import MetaTensor
+from pranet_monai.inferers import MultiViewInferer, SliceVolumeInferer
 from pranet_monai.quality import segment_with_evidence
 from pranet_monai.quality.features import organ_measures
 from pranet_monai.quality.sums import SliceSums
 from torch import Tensor
 
-from ..inferers.base import volume
+from ..inferers.base import affine, volume
 from .samples import TwoMinds
 
 ORGANS = {"one": (1,), "two_and_three": (2, 3)}
@@ -118,3 +121,37 @@ def test_a_single_class_is_judged_against_the_background() -> None:
     measures = evidence.measures(0, {"polyp": (1,)}, {"polyp": int((probability > 0.5).sum())})["polyp"]
     assert measures["soft_dice"] == pytest.approx(dice(probability > 0.5, probability), rel=1e-4)
     assert measures["kept"] == 1
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_views_are_compared_with_the_first_of_them(frames: int) -> None:
+    """Their mean is what is decided on; the first view alone is its second opinion, the network's own aren't asked."""
+    inputs = MetaTensor(volume(1, frames, 12, 10, 8), affine=affine((1, 1, 1)))
+    one_view = SliceVolumeInferer(in_channels=1, output="logits")
+    views = MultiViewInferer(SliceVolumeInferer(in_channels=1), ["coronal", "axial"])
+    labels, evidence, confidence = segment_with_evidence(views, inputs, TwoMinds(), wants_map=True)
+    answers = [
+        copy_of(one_view, axis=axis)(inputs, lambda x: TwoMinds()(x)[0]).as_tensor().unflatten(1, (frames, -1))[0]
+        for axis in views.axes
+    ]
+    soft = (sum(answers) / 2).softmax(1).numpy()
+    first = answers[0].softmax(1).numpy()
+    decided = soft.argmax(1)
+    assert (labels[0].numpy() == decided).all()
+    assert (views(inputs, lambda x: TwoMinds()(x)[0])[0].numpy() == decided).all()
+    for frame in range(frames):
+        found = organ_measures(evidence.sums, frame, ORGANS)
+        for organ, classes in ORGANS.items():
+            mask = np.isin(decided[frame], classes)
+            second = np.isin(first[frame].argmax(0), classes)
+            assert found[organ]["mirrored"] == pytest.approx(dice(mask, second), rel=1e-5)
+            assert found[organ]["soft_dice"] == pytest.approx(dice(mask, soft[frame][list(classes)].sum(0)), rel=1e-5)
+            assert np.isnan(found[organ]["last"])
+        sure = [np.take_along_axis(one[frame], decided[frame][None], 0)[0] for one in (soft, first)]
+        np.testing.assert_allclose(confidence[0, frame].numpy(), sum(sure) / 2, rtol=1e-5)
+
+
+def copy_of(inferer: SliceVolumeInferer, axis: str) -> SliceVolumeInferer:
+    other = copy(inferer)
+    other.axis = axis
+    return other
