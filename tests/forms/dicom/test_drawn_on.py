@@ -19,7 +19,7 @@ from pydicom.uid import generate_uid
 
 from tests.data.dicom_series import grid, header, numbers, write_series
 
-from .test_segmentation import segmented
+from .masks import segmented
 
 DICOM, ACDC = FORMS["dicom"], get_label_map("acdc")
 EVERY_WAY = ("sources", "study and frame of reference")

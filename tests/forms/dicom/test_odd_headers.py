@@ -18,7 +18,7 @@ from pydicom.uid import generate_uid
 
 from tests.data.dicom_series import ID, grid, header, numbers, write_enhanced, write_series
 
-from .test_segmentation import ACDC, DICOM, segmented
+from .masks import ACDC, DICOM, segmented
 
 ODD: dict[str, dict[str, Any]] = {
     "Japanese": {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
@@ -106,7 +106,7 @@ def test_an_empty_mask_is_written_without_complaints(
     def nothing(image: MetaTensor) -> MetaTensor:
         return MetaTensor(torch.zeros(tuple(image.shape), dtype=torch.uint8), meta=dict(image.meta))
 
-    monkeypatch.setattr("tests.forms.dicom.test_segmentation.drawn", nothing)
+    monkeypatch.setattr("tests.forms.dicom.masks.drawn", nothing)
     write_series(tmp_path / "in", numbers((12, 9, 5)), grid())
     with caplog.at_level(logging.WARNING):
         segmented(tmp_path / "in", tmp_path / "out")
