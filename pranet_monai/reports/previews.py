@@ -105,34 +105,34 @@ def _boxes(view: View, masks: list[np.ndarray], label_map: LabelMap) -> dict[str
 
 def _boxes_of_labels(mask: np.ndarray) -> dict[int, Box]:
     """Label → its box. Only the part that holds labels is looked at label by label: far faster on a CT."""
-    spans: list[slice] = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        held = np.flatnonzero(mask[tuple(spans)].max(axis=others, initial=0))
-        if not len(held):
-            return {}
-        spans.append(slice(int(held[0]), int(held[-1]) + 1))
-    part = mask[tuple(spans)].astype(np.uint8, copy=False)
+    mask = mask.astype(np.uint8, copy=False)
+    held = [np.flatnonzero(profile) for profile in _profiles(mask)]
+    if not len(held[0]):
+        return {}
+    corner = [int(places[0]) for places in held]
+    part = mask[tuple(slice(start, int(places[-1]) + 1) for start, places in zip(corner, held))]
     boxes = {}
     for first in range(1, int(part.max()) + 1, 8):
-        for label, box in _boxes_of_eight(part, first).items():
-            boxes[label] = tuple(
-                slice(side.start + span.start, side.stop + span.start) for side, span in zip(box, spans, strict=True)
-            )
+        # a bit for each of eight labels, ten times as fast as scipy's find_objects; others shift theirs out
+        profiles = _profiles(np.left_shift(np.uint8(1), part - np.uint8(first)))
+        for bit in range(min(8, 256 - first)):
+            held = [np.flatnonzero(profile >> bit & 1) for profile in profiles]
+            if len(held[0]):
+                boxes[first + bit] = tuple(
+                    slice(start + int(places[0]), start + int(places[-1]) + 1) for start, places in zip(corner, held)
+                )
     return boxes
 
 
-def _boxes_of_eight(mask: np.ndarray, first: int) -> dict[int, Box]:
-    """Boxes of the labels ``first`` to ``first + 7``, a bit for each: ten times as fast as scipy's ``find_objects``."""
-    bits = np.left_shift(np.uint8(1), mask - np.uint8(first))  # other labels shift their bit out; lower ones wrap round
-    axes = range(mask.ndim)
-    profiles = [np.bitwise_or.reduce(bits, axis=tuple(other for other in axes if other != axis)) for axis in axes]
-    boxes = {}
-    for bit in range(min(8, 256 - first)):
-        held = [np.flatnonzero(profile >> bit & 1) for profile in profiles]
-        if len(held[0]):
-            boxes[first + bit] = tuple(slice(int(places[0]), int(places[-1]) + 1) for places in held)
-    return boxes
+def _profiles(values: np.ndarray) -> list[np.ndarray]:
+    """For each axis the bits that are set at each of its places; fast in whatever order the axes lie in memory."""
+    order = np.argsort(values.strides)[::-1]
+    ordered = values.transpose(order)
+    flat = np.bitwise_or.reduce(ordered, axis=0)
+    found = [np.bitwise_or.reduce(ordered, axis=tuple(range(1, values.ndim)))]
+    axes = range(flat.ndim)
+    found += [np.bitwise_or.reduce(flat, axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    return [found[place] for place in np.argsort(order)]
 
 
 def _around(boxes: list[Box]) -> Box:
