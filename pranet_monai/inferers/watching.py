@@ -15,7 +15,7 @@ from torch import Tensor
 
 __all__ = ["WatchableInferer", "Watcher"]
 
-Watcher = Callable[[SliceStack, range, "tuple[Tensor, ...]"], None]
+Watcher = Callable[[SliceStack, range, tuple[Tensor, ...]], None]
 """Sees, of each batch of slices, the stack, the numbers, and maps ``(N, K, h, w)``: the final logits first; last, of
 an inferer that averages, the first pass alone. May be told of the same slices again, after GPU memory has run out."""
 
