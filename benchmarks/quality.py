@@ -50,7 +50,7 @@ def write_between(page: Path, mark: str, text: str) -> None:
 
 def line_of(path: Path) -> str:
     """One bundle in a line: cases as they are, then with their degraded copies; each organ counts as a mask."""
-    validation = calibrated(ExampleTable(path).examples, {}, "", False, {}).validation
+    validation = calibrated(ExampleTable(path).examples, {}, "", 1, {}).validation
     counts = [count for part in ("unchanged", "all") for count in _counts(validation[part])]
     return f"| `{path.stem}` | {' | '.join([*counts, *(text(validation['all'][name]) for name in ('auroc', 'mae'))])} |"
 
@@ -66,7 +66,7 @@ def table_of(path: Path) -> str:
     table = ExampleTable(path)
     examples = table.examples
     organs = sorted({one.organ for one in examples})
-    made = calibrated(examples, {}, "", False, {})
+    made = calibrated(examples, {}, "", 1, {})
     found = made.validation
     plain, every = found["unchanged"], found["all"]
     counts = (

@@ -89,7 +89,7 @@ def calibrate(
                 bar.update()
     parts = list(chain(*networks.values()))
     made_of = {"split": Path(split).name, "parts": parts, "copies": copies, "networks": len(networks)}
-    result = calibrated(table.examples, sizes, file_sha256(found.folder / WEIGHTS), segmenter.mirrored, made_of)
+    result = calibrated(table.examples, sizes, file_sha256(found.folder / WEIGHTS), segmenter.passes, made_of)
     write_calibration(target := output or found.folder / FILE, result)
     return target, result.validation
 

@@ -139,7 +139,7 @@ class Segmenter:
         kind: of what it segments, "volume" or "image".
         label_map: the classes.
         data_set: whose layouts of files it knows; None for none.
-        mirrored: whether it averages over mirrored passes.
+        passes: how many it averages, mirrored ones and those of several views.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Segmenter:
         steps = [step for step in get("postprocessing").transforms if not isinstance(step, SaveImaged)]
         self._quality: QualityJudge | None = get("quality") if "quality" in config else None
         parts = get("network"), None, get("inferer"), Compose(steps), get("device")
-        self.mirrored = bool(getattr(get("inferer"), "tta", False))
+        self.passes = int(getattr(get("inferer"), "passes", 1))
         self._runner = CaseRunner(*parts, self._quality)
 
     def __call__(

@@ -47,9 +47,9 @@ class MultiViewInferer(WatchableInferer):
             view.axis, view.output = axis, "logits"
 
     @property
-    def averages(self) -> bool:
-        """Whether there are several views."""
-        return len(self.axes) > 1
+    def passes(self) -> int:
+        """Those of all views."""
+        return len(self.axes) * self.inferer.passes
 
     @property
     def watched_pixels(self) -> Resampling:
@@ -87,7 +87,7 @@ class MultiViewInferer(WatchableInferer):
             raise BadCaseError(f"several views need volumes (B, C, H, W, D), got {tuple(inputs.shape)}")
         first, *others = self._views
         logits = first(inputs, network, *args, **kwargs).as_subclass(Tensor)
-        alone = [logits.clone()] if self.watcher is not None and self.averages else []
+        alone = [logits.clone()] if self.watcher is not None and self.passes > 1 else []
         for view in others:
             logits += view(inputs, network, *args, **kwargs).as_subclass(Tensor)
         logits /= len(self.axes)

@@ -116,9 +116,9 @@ class SliceVolumeInferer(WatchableInferer):
         self._check_arguments()
 
     @property
-    def averages(self) -> bool:
-        """Whether mirrored passes are averaged."""
-        return bool(self.tta)
+    def passes(self) -> int:
+        """The plain one and the mirrored ones."""
+        return 1 + len(self.tta)
 
     @property
     def watched_pixels(self) -> Resampling:

@@ -17,7 +17,7 @@ __all__ = ["WatchableInferer", "Watcher"]
 
 Watcher = Callable[[SliceStack, range, tuple[Tensor, ...]], None]
 """Sees, of each batch of slices, the stack, the numbers, and maps ``(N, K, h, w)``: the final logits first; last, of
-an inferer that averages, the first pass alone. May be told of the same slices again, after GPU memory has run out."""
+an inferer of several passes, the first alone. May be told of the same slices again, after GPU memory has run out."""
 
 Self = TypeVar("Self", bound="WatchableInferer")
 
@@ -33,8 +33,8 @@ class WatchableInferer(Inferer):
 
     @property
     @abstractmethod
-    def averages(self) -> bool:
-        """Whether the final logits are a mean of several passes: mirrored ones, or of several views."""
+    def passes(self) -> int:
+        """Of how many passes the final logits are the mean: mirrored ones, of several views."""
 
     @property
     @abstractmethod

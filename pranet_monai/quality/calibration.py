@@ -16,7 +16,7 @@ from pranet_monai.storage.tables import write_json
 
 __all__ = ["Calibration", "OrganSize", "plausibility", "read_calibration", "write_calibration"]
 
-FORMAT = 1
+FORMAT = 2
 _DIGITS = 3  # of an expected Dice: already more than is known
 _USUAL, _UNUSUAL = 1.0, 1.5  # standard deviations: usual up to the first, 0.5 that much further
 
@@ -42,7 +42,7 @@ class Calibration:
 
     Attributes:
         weights_sha256: of the weights that it was made with; it is not valid for others.
-        mirrored: whether the passes were averages over mirrored copies.
+        passes: how many were averaged, mirrored ones and those of several views.
         model: measures to expected Dice.
         sizes: organ → its usual size.
         review_below: a case with an organ of an expected Dice below this is to be reviewed.
@@ -51,7 +51,7 @@ class Calibration:
     """
 
     weights_sha256: str
-    mirrored: bool
+    passes: int
     model: DiceModel
     sizes: Mapping[str, OrganSize]
     review_below: float

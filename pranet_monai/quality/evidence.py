@@ -63,7 +63,7 @@ def segment_with_evidence(
     Returns:
         The answer, the evidence, and if wanted a map ``(1, T, ...)`` of the confidence, with the metadata of the image.
     """
-    sums, confidence = SliceSums(inferer.averages), ConfidenceMap(inferer.watched_pixels)
+    sums, confidence = SliceSums(inferer.passes > 1), ConfidenceMap(inferer.watched_pixels)
 
     def watch(stack: SliceStack, numbers: range, maps: tuple[Tensor, ...]) -> None:
         sums(stack, numbers, maps)

@@ -154,7 +154,7 @@ def calibrated(
     examples: Sequence[Example],
     sizes: Mapping[str, OrganSize],
     weights_sha256: str,
-    mirrored: bool,
+    passes: int,
     made_of: Mapping[str, Any],
 ) -> Calibration:
     """The calibration that examples give, with its scores on patients that were left out.
@@ -163,7 +163,7 @@ def calibrated(
         examples: of two patients at least.
         sizes: organ → its usual size.
         weights_sha256: of the weights that made the masks.
-        mirrored: whether passes were averages over mirrored copies.
+        passes: how many were averaged.
         made_of: goes into the file, with the counts.
 
     Raises:
@@ -181,7 +181,7 @@ def calibrated(
         chosen = [one for one, is_in in zip(examples, which) if is_in]
         validation[part] = {**scores(truth[which], expected[which]), **alarms(chosen, expected[which], limit)}
     counts = {**made_of, "patients": patients, "cases": cases, "examples": len(examples)}
-    return Calibration(weights_sha256, mirrored, fit(examples, names), sizes, limit, counts, validation)
+    return Calibration(weights_sha256, passes, fit(examples, names), sizes, limit, counts, validation)
 
 
 def alarms(examples: Sequence[Example], expected: Numbers, limit: float) -> dict[str, float]:

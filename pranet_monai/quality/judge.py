@@ -100,9 +100,8 @@ class QualityJudge:
             return None, f"off: {path} belongs to other organs ({organs}), {fix}"
         if not isinstance(inferer, WatchableInferer):
             return None, f"off: {path} belongs to an inferer that can be watched, found {type(inferer).__name__}"
-        if inferer.averages != found.mirrored:
-            made = "with" if found.mirrored else "without"
-            return None, f"off: {path} was made {made} averaged passes (tta, or several views), this run is not"
+        if inferer.passes != found.passes:
+            return None, f"off: {path} was made with {found.passes} passes (tta, views), this run has {inferer.passes}"
         return found, "on"
 
     def judge(self, evidence: Evidence, frame: int, rows: Sequence[Mapping[str, Any]], voxels: int) -> Judgement:

@@ -29,7 +29,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def a_calibration(weights: Path) -> Calibration:
-    return calibrated(some_examples(), SIZES, file_sha256(weights), False, {"split": "some"})
+    return calibrated(some_examples(), SIZES, file_sha256(weights), 1, {"split": "some"})
 
 
 def a_judge(calibration: Path, weights: Path, **options: object) -> QualityJudge:
@@ -77,7 +77,7 @@ def test_other_weights_other_organs_and_other_passes_turn_it_off(
     changed = {
         "belongs to weights 000000000000…": replace(made, weights_sha256="0" * 64),
         "belongs to other organs": replace(made, sizes={"liver": next(iter(SIZES.values()))}),
-        "was made with averaged passes": replace(made, mirrored=True),
+        "was made with 4 passes (tta, views), this run has 1": replace(made, passes=4),
     }
     for words, calibration in changed.items():
         write_calibration(path, calibration)
@@ -89,7 +89,7 @@ def test_other_weights_other_organs_and_other_passes_turn_it_off(
     write_calibration(path, made)
     assert a_judge(path, weights).status == "on"
     assert (
-        "was made without averaged passes"
+        "was made with 1 passes (tta, views), this run has 3"
         in a_judge(path, weights, inferer=MultiViewInferer(SliceVolumeInferer())).status
     )
     assert "found SimpleInferer" in a_judge(path, weights, inferer=SimpleInferer()).status
@@ -97,11 +97,14 @@ def test_other_weights_other_organs_and_other_passes_turn_it_off(
         a_judge(path, weights, inferer=SimpleInferer(), wants_map=True)
 
 
-def test_a_calibration_of_averaged_passes_is_for_views_and_mirrored_copies(tmp_path: Path, weights: Path) -> None:
+def test_a_calibration_is_for_so_many_passes(tmp_path: Path, weights: Path) -> None:
     path = tmp_path / "quality.json"
-    write_calibration(path, replace(a_calibration(weights), mirrored=True))
-    for inferer in (MultiViewInferer(SliceVolumeInferer()), SliceVolumeInferer(tta=[[0]])):
-        assert a_judge(path, weights, inferer=inferer).status == "on"
+    views, mirrored = MultiViewInferer(SliceVolumeInferer()), SliceVolumeInferer(tta=[[0], [1], [0, 1]])
+    both = MultiViewInferer(mirrored)
+    for passes, inferer in ((3, views), (4, mirrored), (12, both)):
+        write_calibration(path, replace(a_calibration(weights), passes=passes))
+        judged = [a_judge(path, weights, inferer=other).status == "on" for other in (views, mirrored, both)]
+        assert judged == [other is inferer for other in (views, mirrored, both)]
 
 
 def test_a_mask_that_lacks_an_organ_is_to_be_reviewed(tmp_path: Path, weights: Path) -> None:
@@ -121,5 +124,5 @@ def test_the_file_holds_plain_json(tmp_path: Path, weights: Path) -> None:
     write_calibration(tmp_path / "quality.json", a_calibration(weights))
     content = json.loads((tmp_path / "quality.json").read_text())
     assert list(content) == [
-        *("format", "weights_sha256", "mirrored", "model", "sizes", "review_below", "made_of", "validation")
+        *("format", "weights_sha256", "passes", "model", "sizes", "review_below", "made_of", "validation")
     ]

@@ -107,17 +107,17 @@ def test_masks_are_judged_by_their_worst_organ() -> None:
 
 def test_calibration_states_what_it_was_made_of() -> None:
     examples = some_examples()
-    found = calibrated(examples, SIZES, "abc", False, {"split": "some"})
+    found = calibrated(examples, SIZES, "abc", 1, {"split": "some"})
     assert found.made_of == {"split": "some", "patients": 6, "cases": 6, "examples": 72}
     assert found.validation["unchanged"]["n"] == 18 and found.validation["all"]["n"] == 72
     assert 0 <= found.validation["all"]["false_alarms"] <= 1 and found.validation["all"]["masks_found"] > 0.8
     with pytest.raises(UsageError, match="found 2 patients; allowed: 3 or more"):
-        calibrated(some_examples(2), SIZES, "abc", False, {})
+        calibrated(some_examples(2), SIZES, "abc", 1, {})
 
 
 def test_an_organ_that_is_not_there() -> None:
     """Expected Dice is 0 where every reference held the organ, and unknown where it may be missing."""
-    found = calibrated(some_examples(), SIZES, "abc", False, {})
+    found = calibrated(some_examples(), SIZES, "abc", 1, {})
     measures = {"soft_dice": 0.9, "certainty": 0.9}
     assert found.expected_dice("myocardium", measures, 0.0) == 0
     assert found.expected_dice("myocardium", measures, 50.0) > 0.5  # type: ignore[operator]
