@@ -44,7 +44,7 @@ def calibrate_by_hand(bundle: Path) -> None:
     """Expected Dice is the soft Dice itself."""
     model = DiceModel({"soft_dice": 1.0}, dict.fromkeys(ORGANS, 0.0))
     sizes = {organ: OrganSize(4.0, 1.0, True) for organ in ORGANS}
-    made = Calibration(file_sha256(bundle / "models" / "model.pt"), True, model, sizes, 0.8, {}, {})
+    made = Calibration(file_sha256(bundle / "models" / "model.pt"), 4, model, sizes, 0.8, {}, {})
     write_calibration(bundle / "models" / "quality.json", made)
 
 
