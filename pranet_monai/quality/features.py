@@ -25,7 +25,7 @@ MEASURES = {
     "kept": "share of the mask that the clean-up has kept",
     "plausibility": "how usual the organ's volume is, among those of the calibration",
 }
-"""Name → what it is. A measure that a network or a run has not got is NaN."""
+"""Name → what it is. A measure that a network, a run or an input can't have is NaN; one that found nothing is 0."""
 
 COMBINED = ("soft_dice", "certainty", "last", "background", "mirrored", "continuity")
 """What expected Dice is made of, as far as a run has it. The others tell no more than these together, see the tables of
@@ -62,13 +62,14 @@ def _measures(sums: SliceSums, frame: int, classes: list[int]) -> dict[str, floa
     found = dict.fromkeys(MEASURES, np.nan)
     found["soft_dice"], found["soft_dice_worst"] = _overlap(shared("probability"), area, mass("probability"))
     found["mean_probability"] = _ratio(shared("probability").sum(), area.sum())
-    found["certainty"] = 1 - _ratio(entropy, area.sum())
+    found["certainty"] = _ratio(area.sum() - entropy, area.sum())
     for name in OPINIONS:
         if name in sums.tables:
             found[name], found[f"{name}_worst"] = _overlap(shared(name), area, mass(name))
-    before = mass("previous")
-    pairs = (area > 0) & (before > 0)
-    found["continuity"] = _ratio(2 * shared("previous")[pairs].sum(), (area + before)[pairs].sum())
+    if len(area) > 1:  # a single slice has no neighbours
+        before = mass("previous")
+        pairs = (area > 0) & (before > 0)
+        found["continuity"] = _ratio(2 * shared("previous")[pairs].sum(), (area + before)[pairs].sum())
     return {name: float(value) for name, value in found.items()}
 
 
@@ -88,4 +89,4 @@ def _overlap(shared: np.ndarray, area: np.ndarray, other: np.ndarray) -> tuple[f
 
 
 def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole > 0 else float("nan")
+    return float(part / whole) if whole > 0 else 0.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-__all__ = ["DiceModel", "fit_model", "scaled"]
+__all__ = ["DiceModel", "fit_model"]
 
 Array = NDArray[np.float64]
 
@@ -37,16 +37,22 @@ class DiceModel:
 
         Args:
             organ: one of :attr:`offsets`.
-            measures: name → value, 0 to 1; NaN counts as 0, a measure that found nothing to agree with.
+            measures: name → value, 0 to 1; one that this input can't have, NaN, counts as the mean of the others.
         """
-        terms = [weight * float(scaled(measures[name])) for name, weight in self.weights.items()]
-        return float(expit(self.offsets[organ] + sum(terms)))
+        values = _scaled([measures[name] for name in self.weights])
+        return float(expit(self.offsets[organ] + np.dot(list(self.weights.values()), values)))
 
 
-def scaled(measure: float | Array) -> Array:
-    """A measure from 0 … 1 to minus … plus infinity, but for a margin at either end."""
-    values = np.nan_to_num(np.asarray(measure, dtype=float), nan=0.0)
-    return np.asarray(logit(np.clip(values, _EDGE, 1 - _EDGE)))
+def _scaled(measures: Sequence[float] | Array) -> Array:
+    """Measures (..., M) from 0 … 1 to minus … plus infinity, but for a margin at either end.
+
+    NaN becomes the mean of the others; 0 counts where all are NaN.
+    """
+    values = np.asarray(logit(np.clip(np.asarray(measures, dtype=float), _EDGE, 1 - _EDGE)))
+    known = ~np.isnan(values)
+    count = known.sum(-1, keepdims=True)
+    mean = np.where(known, values, 0).sum(-1, keepdims=True) / np.maximum(count, 1)
+    return np.where(known, values, np.where(count, mean, logit(_EDGE)))
 
 
 def fit_model(
@@ -61,7 +67,7 @@ def fit_model(
         counts: how often each example counts.
     """
     names, known = list(measures), sorted(set(organs))
-    columns = np.stack([scaled(np.asarray(measures[name], dtype=float)) for name in names], axis=1)
+    columns = _scaled(np.stack([np.asarray(measures[name], dtype=float) for name in names], axis=1))
     which = np.array([known.index(organ) for organ in organs])
     design = np.concatenate([np.eye(len(known))[which], columns], axis=1)
     truth, share = np.asarray(dice, dtype=float), np.asarray(counts, dtype=float) / np.sum(counts)

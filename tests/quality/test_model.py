@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pranet_monai.bundle_store import find_bundle
 from pranet_monai.errors import UsageError
-from pranet_monai.quality.calibration import OrganSize, plausibility
+from pranet_monai.quality.calibration import OrganSize, plausibility, read_calibration
 from pranet_monai.quality.examples import (
     UNCHANGED,
     Example,
@@ -37,7 +39,26 @@ def test_a_better_measure_never_lowers_the_expectation(low: float, high: float, 
         worse = MODEL.expected_dice(organ, {"soft_dice": low, "certainty": other})
         better = MODEL.expected_dice(organ, {"soft_dice": high, "certainty": other})
         assert 0 <= worse <= better <= 1
-    assert MODEL.expected_dice(organ, {"soft_dice": float("nan"), "certainty": other}) <= better
+
+
+@pytest.mark.parametrize("short_name", ["chaos_mr", "hippocampus", "synapse_lite"])
+def test_a_measure_that_cant_be_counts_as_the_others(short_name: str) -> None:
+    """A single slice has no neighbours: what is expected of it is what its other measures say."""
+    calibration = read_calibration(find_bundle(short_name).folder / "models" / "quality.json")
+    organ, measures = next(iter(calibration.sizes)), dict.fromkeys(calibration.model.weights, 0.97)
+    all_known = calibration.model.expected_dice(organ, measures)
+    assert calibration.model.expected_dice(organ, {**measures, "continuity": math.nan}) == pytest.approx(all_known)
+    assert calibration.model.expected_dice(organ, {**measures, "continuity": 0.0}) < all_known - 0.05
+    nothing = calibration.model.expected_dice(organ, dict.fromkeys(measures, math.nan))
+    assert nothing == pytest.approx(calibration.model.expected_dice(organ, dict.fromkeys(measures, 0.0)))
+
+
+def test_examples_of_single_slices_are_fitted_by_their_other_measures() -> None:
+    examples = some_examples()
+    copied = [replace(one, measures={**one.measures, "mirrored": one.measures["soft_dice"]}) for one in examples]
+    single = [replace(one, measures={**one.measures, "mirrored": math.nan}) for one in copied[:6]]
+    model = fit([*single, *copied[6:]], ["soft_dice", "mirrored"])
+    assert model.weights["mirrored"] == pytest.approx(model.weights["soft_dice"], rel=0.01)
 
 
 def test_the_measure_that_tells_gets_the_weight() -> None:

@@ -123,6 +123,31 @@ def test_a_single_class_is_judged_against_the_background() -> None:
     assert measures["kept"] == 1
 
 
+def measures_of_areas(*areas: int) -> dict[str, float]:
+    """Of an organ that has these many pixels in each slice, from the left of the only row."""
+    logits = torch.full((len(areas), 2, 1, 8), -20.0)
+    for number, area in enumerate(areas):
+        logits[number, 1, :, :area] = logits[number, 0, :, area:] = 20.0
+    sums = SliceSums()
+    inferer = SliceVolumeInferer(axis=2, sw_batch_size=len(areas)).watched_by(sums)
+    inferer(torch.zeros(1, 1, 1, 8, len(areas)), lambda x: logits)
+    return organ_measures(sums, 0, {"organ": (1,)})["organ"]
+
+
+def test_a_single_slice_has_no_continuity_and_an_organ_in_one_of_several_has_none_either() -> None:
+    """The first can't have it, NaN; the second agrees with neither of its neighbours, 0."""
+    assert np.isnan(measures_of_areas(4)["continuity"])
+    assert measures_of_areas(0, 4, 0)["continuity"] == measures_of_areas(4, 0)["continuity"] == 0
+    assert measures_of_areas(0, 4, 2)["continuity"] == pytest.approx(2 * 2 / 6)
+
+
+def test_an_organ_that_the_sums_have_not_seen_agrees_with_nothing() -> None:
+    found = measures_of_areas(0, 0)
+    assert found["certainty"] == found["continuity"] == found["mean_probability"] == 0
+    assert found["soft_dice"] == pytest.approx(0)
+    assert np.isnan(found["last"])
+
+
 @pytest.mark.parametrize("frames", [1, 2])
 def test_views_are_compared_with_the_first_of_them(frames: int) -> None:
     """Their mean is what is decided on; the first view alone is its second opinion, the network's own aren't asked."""
