@@ -228,6 +228,6 @@ def _not_as_said(found: Survey, said: Description) -> list[str]:
     if not said.names or found.kind == "image":
         return []
     unseen = [f"{number} {name}" for number, name in said.names.items() if number not in found.numbers]
-    unsaid = [str(number) for number in found.numbers if number not in said.names]
+    unsaid = [str(number) for number in found.numbers if number not in {*said.names, *said.ignored}]
     lines = [f"dataset.json names {', '.join(unseen)}, which no label holds: left out"] if unseen else []
     return lines + ([f"labels hold {', '.join(unsaid)}, which dataset.json doesn't name"] if unsaid else [])

@@ -11,7 +11,7 @@ from typing import Any
 
 from pranet_monai.data.labels import class_name
 
-__all__ = ["Description", "read_description", "unnamed"]
+__all__ = ["BACKGROUND", "Description", "read_description", "unnamed"]
 
 FILE = "dataset.json"
 BACKGROUND = "background"
@@ -32,6 +32,7 @@ class Description:
         licence: its terms.
         names: number in the label files → class; empty where nothing is said.
         regions: what is to be measured: name → numbers whose union it is.
+        ignored: numbers in the label files that are to be background.
         modalities: of the images of a case.
         remarks: what couldn't be understood.
     """
@@ -41,6 +42,7 @@ class Description:
     licence: str = ""
     names: Mapping[int, str] = field(default_factory=dict)
     regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignored: tuple[int, ...] = ()
     modalities: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -57,9 +59,11 @@ def read_description(folder: Path) -> Description:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"{type(content).__name__}, no object")
-        names, regions = _classes(content.get("labels") or {})
+        numbers_of = _numbers_of(content.get("labels") or {})
     except (ValueError, TypeError, OSError) as error:
         return Description(remarks=(f"{path}: can't be understood ({error}); classes get numbers",))
+    names, regions = _classes(numbers_of)
+    ignored = {name: numbers for name, numbers in numbers_of.items() if class_name(name) in _NOT_LEARNED}
     modalities = content.get("channel_names") or content.get("modality") or {}
     values = modalities.values() if isinstance(modalities, dict) else [modalities]
     return Description(
@@ -68,8 +72,9 @@ def read_description(folder: Path) -> Description:
         licence=str(content.get("licence") or content.get("license") or ""),
         names=names,
         regions=regions,
+        ignored=tuple(sorted(number for numbers in ignored.values() for number in numbers)),
         modalities=tuple(str(value) for value in values),
-        remarks=tuple(f"{path}: {name} becomes background" for name in _ignored(content.get("labels") or {})),
+        remarks=tuple(f"{path}: {name} becomes background" for name in ignored),
     )
 
 
@@ -79,8 +84,8 @@ def unnamed(numbers: Iterable[int]) -> dict[int, str]:
     return {number: "foreground" if len(numbers) == 1 else f"class_{number}" for number in numbers}
 
 
-def _classes(labels: Any) -> tuple[dict[int, str], dict[str, tuple[int, ...]]]:
-    """Number → name, and name → numbers, of ``{"1": "liver"}``, ``{"liver": 1}`` and ``{"tumour": [1, 2], …}``."""
+def _numbers_of(labels: Any) -> dict[str, tuple[int, ...]]:
+    """Name → numbers, of ``{"1": "liver"}``, ``{"liver": 1}`` and ``{"tumour": [1, 2], …}``."""
     if not isinstance(labels, dict):
         raise TypeError(f"labels are {type(labels).__name__}, no object")
     numbers_of: dict[str, tuple[int, ...]] = {}
@@ -89,6 +94,11 @@ def _classes(labels: Any) -> tuple[dict[int, str], dict[str, tuple[int, ...]]]:
             numbers_of[value] = (*numbers_of.get(value, ()), int(key))
         else:
             numbers_of[str(key)] = tuple(int(number) for number in (value if isinstance(value, list) else [value]))
+    return numbers_of
+
+
+def _classes(numbers_of: Mapping[str, tuple[int, ...]]) -> tuple[dict[int, str], dict[str, tuple[int, ...]]]:
+    """Number → class, and region → numbers where there are such."""
     numbers_of = {name: numbers for name, numbers in numbers_of.items() if not _is_background(name, numbers)}
     is_by_regions = any(len(numbers) > 1 for numbers in numbers_of.values())
     names: dict[int, str] = unnamed(sorted({n for numbers in numbers_of.values() for n in numbers}))
@@ -102,7 +112,3 @@ def _classes(labels: Any) -> tuple[dict[int, str], dict[str, tuple[int, ...]]]:
 
 def _is_background(name: str, numbers: tuple[int, ...]) -> bool:
     return numbers == (0,) or class_name(name) in (BACKGROUND, *_NOT_LEARNED)
-
-
-def _ignored(labels: Mapping[str, Any]) -> list[str]:
-    return [str(name) for pair in labels.items() for name in pair if class_name(str(name)) in _NOT_LEARNED]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 from pranet_monai.data.labels import get_label_map
-from pranet_monai.planning.description import Description, unnamed
+from pranet_monai.planning.description import BACKGROUND, Description, unnamed
 from pranet_monai.planning.sides import sided_axes
 from pranet_monai.planning.slicing import Slicing, choose_slicing
 from pranet_monai.planning.survey import Survey
@@ -71,9 +71,10 @@ def class_facts(found: Survey, said: Description) -> dict[str, Entry]:
     if known is not None and (not said.names or set(said.names.values()) == set(_foreground(known.label_map))):
         why = f"the classes of {known.title}, by the names of the files and the numbers in the labels"
         return {"label_map": Entry(known.label_map, why), "data_set": Entry(known.name)}
-    numbers = found.numbers
     stated = said.names or found.names
-    names = {number: stated.get(number, name) for number, name in unnamed(numbers).items()}
+    learned = [number for number in found.numbers if number not in said.ignored]
+    names = {number: stated.get(number, name) for number, name in unnamed(learned).items()}
+    names |= dict.fromkeys(said.ignored, BACKGROUND)
     why = "as the segmentations name them" if found.names else "number in the label files: name"
     why += "" if stated else "; no dataset.json names them, so do it here"
     facts = {"classes": Entry(names, why)}
@@ -89,7 +90,7 @@ def _foreground(label_map: str) -> list[str]:
 
 def _names(found: Survey, facts: Mapping[str, Entry]) -> list[str]:
     if "classes" in facts:
-        return list(facts["classes"].value.values())
+        return [name for name in facts["classes"].value.values() if name != BACKGROUND]
     return _foreground(facts["label_map"].value)
 
 
@@ -141,12 +142,12 @@ def _augmentation_facts(slicing: Slicing, names: list[str]) -> dict[str, Entry]:
             return facts | {"turn_prob": Entry(0, "a class's side is what it is"), "mirror_probs": Entry([0, 0])}
         return facts
     mirrors = [0.5 if set(axes) == {0} and 0 not in sided else 0 for axes in zip(*slicing.planes, strict=True)]
-    if len(slicing.planes) > 1:
+    why = "left and right look alike, front and back don't"
+    if 0 in sided:
+        unsaid = any(name.startswith("class_") for name in names)
+        why = "not stated whether left and right are classes" if unsaid else "left and right are classes"
+    elif len(slicing.planes) > 1:
         why = "left and right are rows of one plane, front and back of another"
-    unsaid = any(name.startswith("class_") for name in names)
-    why = "left and right are classes" if 0 in sided else "left and right look alike, front and back don't"
-    if unsaid and 0 in sided:
-        why = "not stated whether left and right are classes"
     return facts | {
         "turn_prob": Entry(0, "no quarter turns: patients lie one way"),
         "mirror_probs": Entry(mirrors, f"along the slice's two axes: {why}"),

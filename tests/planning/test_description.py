@@ -34,7 +34,14 @@ def test_nnunets_with_regions_and_an_ignored_label(tmp_path: Path) -> None:
     said = written(tmp_path, {"channel_names": {"0": "T2"}, "labels": labels, "file_ending": ".nii.gz"})
     assert said.names == {1: "class_1", 2: "class_2", 3: "enhancing"}
     assert said.regions == {"whole_tumor": (1, 2, 3), "tumor_core": (2, 3), "enhancing": (3,)}
+    assert said.ignored == (4,)
     assert said.remarks == (f"{tmp_path / 'dataset.json'}: ignore becomes background",)
+
+
+def test_the_decathlons_with_an_unlabelled_number(tmp_path: Path) -> None:
+    said = written(tmp_path, {"labels": {"0": "background", "1": "Unlabeled", "2": "liver"}})
+    assert said.names == {2: "liver"} and said.ignored == (1,)
+    assert said.remarks == (f"{tmp_path / 'dataset.json'}: Unlabeled becomes background",)
 
 
 def test_names_that_become_one_stay_apart(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from pranet_monai.data.datasets import DATA_SETS
+from pranet_monai.data.labels import stated_label_map
 from pranet_monai.planning.case_facts import CaseFacts
 from pranet_monai.planning.description import Description
 from pranet_monai.planning.plan import Entry, Machine, as_yaml, plan_facts
@@ -81,6 +82,15 @@ def test_classes_without_names_may_be_left_and_right() -> None:
     assert one["classes"] == {4: "foreground"} and one["mirror_probs"] == [0.5, 0]
 
 
+def test_an_ignored_number_is_no_class() -> None:
+    said = Description(names={1: "liver"}, ignored=(2, 9))
+    facts = planned([case()] * 2, said)
+    assert facts["classes"] == {1: "liver", 2: "background", 9: "background"} and facts["mirror_probs"] == [0.5, 0]
+    label_map = stated_label_map("a", facts["classes"])
+    assert label_map.labels == {0: "background", 1: "liver"} and label_map.raw_values == {0: 0, 1: 1, 2: 0, 9: 0}
+    assert planned([case()] * 2, Description(ignored=(1,)))["classes"] == {2: "foreground", 1: "background"}
+
+
 def test_regions() -> None:
     said = Description(names={1: "class_1", 2: "core"}, regions={"whole": (1, 2), "core": (2,), "none": (7,)})
     facts = planned([case()] * 2, said)
@@ -106,6 +116,23 @@ def test_cubes_are_sliced_in_three_planes_where_there_is_a_gpu() -> None:
     assert facts["axis"] == ["axial", "coronal", "sagittal"] and facts["adjacent_slices"] == 2
     assert facts["crop_size"] == [128, 96] and facts["mirror_probs"] == [0, 0]  # 120 and 90 pixels of 0.8 mm
     assert planned([cube] * 3)["axis"] == "axial"
+
+
+@pytest.mark.parametrize(
+    ("names", "has_gpu", "why"),
+    [
+        ({1: "liver"}, False, "left and right look alike, front and back don't"),
+        ({1: "liver"}, True, "left and right are rows of one plane, front and back of another"),
+        ({1: "left_kidney", 2: "right_kidney"}, True, "left and right are classes"),
+        ({}, False, "not stated whether left and right are classes"),
+    ],
+)
+def test_why_slices_are_mirrored_or_not(names: dict[int, str], has_gpu: bool, why: str) -> None:
+    cube = case(size=(200, 150, 120), spacing=(0.8, 0.8, 0.8), stack_axis=None)
+    cubes = [cube._replace(numbers=dict.fromkeys(names or (1, 2), 10))] * 3
+    machine = Machine(has_gpu=has_gpu, has_pretrained=True)
+    entry = plan_facts(Survey(Path("data"), "volume", None, cubes), Description(names=names), machine)["mirror_probs"]
+    assert entry.why == f"along the slice's two axes: {why}"
 
 
 def test_a_small_organ_in_a_large_image_is_shown_with_its_surroundings() -> None:
