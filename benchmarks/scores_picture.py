@@ -12,8 +12,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from monai.bundle import ConfigParser
 from pranet_monai.bundle_store import find_bundle
-from pranet_monai.data.organs import ORGANS
 
 PICTURE = "docs/failures/dice.png"
 SPREAD = 0.16  # of the dots about their organ's line
@@ -24,12 +24,16 @@ def draw(bundle: str, named: int) -> Path:
     folder = find_bundle(bundle).folder
     rows = pd.read_csv(folder / "docs" / "validation" / "metrics.csv")
     organs = list(dict.fromkeys(rows["organ"]))
+    config = ConfigParser()
+    config.read_config(folder / "configs" / "inference.json")
+    label_map = config.get_parsed_content("label_map")
+    colors = {organ: label_map.colors[classes[0]] for organ, classes in label_map.organs.items()}
     random = np.random.default_rng(0)
     rows["height"] = [organs.index(organ) for organ in rows["organ"]] + random.uniform(-SPREAD, SPREAD, len(rows))
 
     figure, axes = plt.subplots(figsize=(7.5, 1.1 + 0.7 * len(organs)), layout="constrained")
     for organ, group in rows.groupby("organ"):
-        color = [channel / 255 for channel in ORGANS[str(organ)].color]
+        color = [channel / 255 for channel in colors[str(organ)]]
         axes.scatter(group["dice"], group["height"], s=22, color=color, edgecolor="black", linewidth=0.4)
     for row in rows.nsmallest(named, "dice").itertuples():
         label = Path(str(row.case)).name

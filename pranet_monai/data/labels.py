@@ -47,6 +47,7 @@ class LabelMap:
         colors: class number → red, green, blue in 0…255.
         regions: what is measured: name → the classes whose union it is. Default: each class by itself.
         raw_values: number in the data set's own label files → class number. Default: the numbers are the same.
+        known_as: name → what it is called in ``ORGANS``, where that says more.
     """
 
     name: str
@@ -54,6 +55,7 @@ class LabelMap:
     colors: Mapping[int, Color]
     regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     raw_values: Mapping[int, int] = field(default_factory=dict)
+    known_as: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if list(self.labels) != list(range(len(self.labels))) or self.labels[0] != "background":
@@ -71,7 +73,7 @@ class LabelMap:
     @property
     def codes(self) -> dict[int, OrganCode]:
         """Class number → its code in DICOM, without the background."""
-        return {number: code_of(name) for number, name in self.foreground.items()}
+        return {number: code_of(self.known_as.get(name, name)) for number, name in self.foreground.items()}
 
     @property
     def out_channels(self) -> int:
@@ -158,11 +160,13 @@ def _label_map(
     *organs: str,
     regions: Mapping[str, tuple[int, ...]] | None = None,
     raw_values: Mapping[int, int] | None = None,
+    known_as: Mapping[str, str] | None = None,
 ) -> LabelMap:
     """Numbers the organs 1, 2, 3, … in the given order and gives each its colour."""
     labels = dict(enumerate(("background", *organs)))
-    colors = {number: ORGANS[organ].color if number else BLACK for number, organ in labels.items()}
-    return LabelMap(name, labels, colors, regions or {}, raw_values or {})
+    known = known_as or {}
+    colors = {number: ORGANS[known.get(organ, organ)].color if number else BLACK for number, organ in labels.items()}
+    return LabelMap(name, labels, colors, regions or {}, raw_values or {}, known)
 
 
 _SYNAPSE8 = _label_map(
@@ -181,7 +185,11 @@ LABEL_MAPS: dict[str, LabelMap] = {
         _CHAOS_MR,
         # The grey values of the data set's own label images.
         replace(_CHAOS_MR, name="chaos_mr_png", raw_values={0: 0, 63: 1, 126: 2, 189: 3, 252: 4}),
-        _label_map("hippocampus", "anterior", "posterior"),
+        _label_map(
+            "hippocampus",
+            *("anterior", "posterior"),
+            known_as={"anterior": "anterior_hippocampus", "posterior": "posterior_hippocampus"},
+        ),
         _label_map("hippocampus_whole", "hippocampus", raw_values={0: 0, 1: 1, 2: 1}),
         _SYNAPSE8,
         # The preprocessed npz/h5 files of TransUNet hold the same eight organs in alphabetical order.
@@ -198,8 +206,9 @@ LABEL_MAPS: dict[str, LabelMap] = {
             "kits23",
             *("kidney", "tumour", "cyst"),
             regions={"kidney_and_masses": (1, 2, 3), "masses": (2, 3), "tumour": (2,)},
+            known_as={"tumour": "kidney_tumour", "cyst": "kidney_cyst"},
         ),
-        _label_map("polyp", "polyp"),
+        _label_map("polyp", "polyp", known_as={"polyp": "colon_polyp"}),
     )
 }
 
@@ -231,6 +240,7 @@ def label_map_of_record(record: Mapping[str, Any]) -> LabelMap:
         colors={int(number): tuple(color) for number, color in record["colors"].items()},
         regions={name: tuple(numbers) for name, numbers in record["regions"].items()},
         raw_values={int(raw): number for raw, number in record["raw_values"].items()},
+        known_as=record["known_as"],
     )
 
 

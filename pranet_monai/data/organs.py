@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only list of organs: the colour and the code in DICOM that each has in every data set."""
+"""The only list of organs: the colour and the code in DICOM that each has in every data set.
+
+Names here say what they are in any context: "anterior_hippocampus". A data set that calls it "anterior" says so in its
+:class:`~pranet_monai.data.labels.LabelMap`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ OWN_SCHEME = "99PRANET"
 _RIGHT, _LEFT = ("24028007", "Right"), ("7771000", "Left")
 _ANTERIOR, _POSTERIOR = ("255549009", "Anterior"), ("255551008", "Posterior")
 _KIDNEY = ("64033007", "Kidney")
+_NEOPLASM, _CYST = ("108369006", "Neoplasm"), ("367643001", "Cyst")
 
 
 class OrganCode(NamedTuple):
@@ -48,8 +53,8 @@ ORGANS: dict[str, Organ] = {
     "right_ventricle": Organ((86, 180, 233), OrganCode("53085002", "Right ventricle")),
     "myocardium": Organ((240, 228, 66), OrganCode("74281007", "Myocardium")),
     "left_ventricle": Organ((213, 94, 0), OrganCode("87878005", "Left ventricle")),
-    "anterior": Organ((230, 159, 0), OrganCode("5366008", "Hippocampus", _ANTERIOR)),
-    "posterior": Organ((0, 114, 178), OrganCode("5366008", "Hippocampus", _POSTERIOR)),
+    "anterior_hippocampus": Organ((230, 159, 0), OrganCode("5366008", "Hippocampus", _ANTERIOR)),
+    "posterior_hippocampus": Organ((0, 114, 178), OrganCode("5366008", "Hippocampus", _POSTERIOR)),
     "hippocampus": Organ((230, 159, 0), OrganCode("5366008", "Hippocampus")),
     "liver": Organ((178, 79, 58), OrganCode("10200004", "Liver")),
     "spleen": Organ((148, 103, 189), OrganCode("78961009", "Spleen")),
@@ -68,9 +73,11 @@ ORGANS: dict[str, Organ] = {
     # one class of AMOS for either organ: the code is that of what holds both
     "prostate_or_uterus": Organ((117, 112, 179), OrganCode("12921003", "Pelvis")),
     "kidney": Organ((0, 158, 115), OrganCode(*_KIDNEY)),
-    "tumour": Organ((213, 94, 0), OrganCode("108369006", "Neoplasm", is_lesion=True, region=_KIDNEY)),
-    "cyst": Organ((86, 180, 233), OrganCode("367643001", "Cyst", is_lesion=True, region=_KIDNEY)),
-    "polyp": Organ((0, 200, 83), OrganCode("68496003", "Polyp of colon", is_lesion=True)),
+    "tumour": Organ((213, 94, 0), OrganCode(*_NEOPLASM, is_lesion=True)),
+    "kidney_tumour": Organ((213, 94, 0), OrganCode(*_NEOPLASM, is_lesion=True, region=_KIDNEY)),
+    "cyst": Organ((86, 180, 233), OrganCode(*_CYST, is_lesion=True)),
+    "kidney_cyst": Organ((86, 180, 233), OrganCode(*_CYST, is_lesion=True, region=_KIDNEY)),
+    "colon_polyp": Organ((0, 200, 83), OrganCode("68496003", "Polyp of colon", is_lesion=True)),
 }
 
 

@@ -54,7 +54,8 @@ def segment_name(segment: Any) -> str:
     if label and not _NUMBERED.fullmatch(label):
         return label
     code = _code_and_side(segment)
-    organs = [name for name, organ in ORGANS.items() if (organ.code.value, organ.code.modifier[0]) == code]
+    anywhere = {name: organ.code for name, organ in ORGANS.items() if not organ.code.region[0]}
+    organs = [name for name, known in anywhere.items() if (known.value, known.modifier[0]) == code]
     return organs[0] if len(organs) == 1 else label or f"segment_{segment.SegmentNumber}"
 
 

@@ -8,7 +8,7 @@ from pranet_monai.data.labels import get_label_map, stated_label_map
 from pranet_monai.forms.dicom.segments import class_of_segment, segment_name
 from pydicom.dataset import Dataset
 
-LIVER, KIDNEY, LEFT = "10200004", "64033007", "7771000"
+LIVER, KIDNEY, LEFT, NEOPLASM = "10200004", "64033007", "7771000", "108369006"
 
 
 def segment(label: str, code: str = "", side: str = "") -> Dataset:
@@ -28,6 +28,7 @@ def segment(label: str, code: str = "", side: str = "") -> Dataset:
         (segment("Segment_1", LIVER), "liver"),
         (segment("3", KIDNEY, LEFT), "left_kidney"),
         (segment("\u809d\u81d3", LIVER), "liver"),
+        (segment("Segment_1", NEOPLASM), "tumour"),
         (segment("Segment 1"), "segment_1"),
         (segment(""), "segment_3"),
     ],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from pranet_monai.data.cases import find_cases
-from pranet_monai.data.labels import LABEL_MAPS, get_label_map
-from pranet_monai.data.organs import code_of
+from pranet_monai.data.labels import LABEL_MAPS, get_label_map, label_map_of_record, stated_label_map
+from pranet_monai.data.organs import OrganCode, code_of
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.transforms.load import LoadCased
 from pranet_monai.transforms.save import SaveMaskd
@@ -235,6 +236,25 @@ def test_every_class_has_a_code(name: str) -> None:
             continue
         assert (codes[number].modifier[0] in ("24028007", "7771000")) == bool(side), organ
         assert not side or codes[number].modifier[0] == side
+
+
+def test_what_a_name_means_is_known_of_its_own_data_set_alone() -> None:
+    """A tumour is in the kidney in KiTS; an own bundle's "anterior" may be of anything."""
+    own = stated_label_map("own", {1: "liver", 2: "tumour", 3: "cyst", 4: "anterior", 5: "posterior", 6: "polyp"})
+    assert [code.meaning for code in own.codes.values()][:3] == ["Liver", "Neoplasm", "Cyst"]
+    assert all(code.region == code.modifier == ("", "") for code in own.codes.values())
+    assert [code.scheme for code in own.codes.values()] == ["SCT"] * 3 + ["99PRANET"] * 3
+    known = {name: code for one in ("kits23", "hippocampus", "polyp") for name, code in codes_by_name(one).items()}
+    assert {name: known[name].region[1] for name in ("tumour", "cyst")} == {"tumour": "Kidney", "cyst": "Kidney"}
+    for name, modifier in (("anterior", "Anterior"), ("posterior", "Posterior")):
+        assert (known[name].meaning, known[name].modifier[1]) == ("Hippocampus", modifier)
+    assert known["polyp"].meaning == "Polyp of colon"
+
+
+def codes_by_name(name: str) -> dict[str, OrganCode]:
+    label_map = label_map_of_record(json.loads(json.dumps(asdict(get_label_map(name)))))
+    assert label_map == get_label_map(name), "as shards and the records of runs keep it"
+    return {label_map.labels[number]: code for number, code in label_map.codes.items()}
 
 
 def test_a_class_of_ones_own_has_a_private_code() -> None:
