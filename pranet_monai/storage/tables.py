@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -132,13 +131,14 @@ class CaseTable:
             self.write()
 
     def _append(self, rows: Sequence[Row]) -> None:
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        lines = memoryview(_lines(_cells(rows, self.columns)).encode("utf-8"))
+        with self.path.open("ab", buffering=0) as file:  # a buffer would go into the room that the cut gives back
             end = file.tell()
             try:
-                file.write(_lines(_cells(rows, self.columns)))
-                file.flush()
+                while lines:
+                    lines = lines[file.write(lines) :]
             except OSError:
-                os.truncate(self.path, end)
+                file.truncate(end)
                 raise
 
 
