@@ -82,59 +82,81 @@ class RunFolder:
         """The picture of a row."""
         return self.root / "report" / "previews" / f"{name}.png"
 
-    def lock(self, seconds: float = _LOCK_SECONDS) -> None:
+    def lock(self, seconds: float = _LOCK_SECONDS, beside_shards: bool = False) -> None:
         """Keeps other processes out until :meth:`unlock` or the end of this one, whose own second call changes nothing.
 
         Args:
             seconds: that the end of another run is waited for.
+            beside_shards: shards may go on meanwhile, as their merging changes nothing of theirs.
 
         Raises:
-            UsageError: another run is writing here.
+            UsageError: another run is writing here; for a shard also one of the whole, for the whole also a shard.
             OSError: the folder can't be made.
         """
-        path = (self.report / ".lock").resolve()
+        path = self._lock_file
         if path in _LOCKS:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=seconds)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise UsageError(
-                f"output folder {self.root}: found another run that is writing into it; fix: wait until it has ended, "
-                "or give an output folder of its own"
-            ) from error
-        _LOCKS[path] = lock
+        _LOCKS[path] = self._acquired(seconds)
+        try:  # each takes its own lock before it looks at others': of two that start at once, none misses the other
+            for rival in [] if beside_shards else self._rivals():
+                rival._check_free(seconds)
+        except UsageError:
+            self.unlock()
+            raise
 
     def check_unlocked(self, seconds: float = _LOCK_SECONDS) -> None:
-        """Refuses a folder that another run is writing into, and leaves nothing there.
-
-        Args:
-            seconds: see :meth:`lock`.
-
-        Raises:
-            UsageError: see :meth:`lock`.
-        """
-        for folder in (self, *(self.shards() if self.shard is None else ())):
-            path = (folder.report / ".lock").resolve()
-            if path.exists() and path not in _LOCKS:
-                folder.lock(seconds)
-                folder.unlock()
+        """Refuses a folder that :meth:`lock` would refuse, and leaves nothing there; arguments and errors as there."""
+        if self._lock_file not in _LOCKS:
+            for folder in (self, *self._rivals()):
+                folder._check_free(seconds)
 
     @property
     def is_locked(self) -> bool:
-        """Whether another process is writing here."""
+        """Whether a run is writing here."""
         try:
-            self.check_unlocked(seconds=0)
+            self._check_free(seconds=0)
         except UsageError:
             return True
         return False
 
+    @property
+    def _lock_file(self) -> Path:
+        return (self.report / ".lock").resolve()
+
+    def _rivals(self) -> list[RunFolder]:
+        """What no other run may be writing meanwhile: the whole beside a shard, any shard beside the whole."""
+        return [RunFolder(self.root)] if self.shard is not None else self._known_shards()
+
+    def _check_free(self, seconds: float) -> None:
+        if self._lock_file in _LOCKS:
+            raise self._is_taken()
+        if self._lock_file.exists():
+            _LOCKS[self._lock_file] = self._acquired(seconds)
+            self.unlock()
+
+    def _acquired(self, seconds: float) -> FileLock:
+        lock = FileLock(self._lock_file, timeout=seconds)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise self._is_taken() from error
+        return lock
+
+    def _is_taken(self) -> UsageError:
+        part = "" if self.shard is None else f" (shard {self.shard})"
+        return UsageError(
+            f"output folder {self.root}: found another run{part} that is writing into it; fix: wait until it has "
+            "ended, or give an output folder of its own"
+        )
+
+    def _known_shards(self) -> list[RunFolder]:
+        found = [Shard.of_folder(path.name) for path in (self.root / "report" / "shards").glob("*")]
+        return [RunFolder(self.root, shard) for shard in found if shard is not None]
+
     def shards(self) -> list[RunFolder]:
         """The folders of the shards that have begun, the one first whose table was written to the longest ago."""
-        found = [Shard.of_folder(path.name) for path in (self.root / "report" / "shards").glob("*")]
-        folders = [RunFolder(self.root, shard) for shard in found if shard is not None]
-        begun = [folder for folder in folders if folder.cases_table.is_file()]
+        begun = [folder for folder in self._known_shards() if folder.cases_table.is_file()]
         return sorted(begun, key=lambda folder: folder.cases_table.stat().st_mtime_ns)
 
     @property
@@ -159,7 +181,7 @@ class RunFolder:
 
     def unlock(self) -> None:
         """Lets other processes write again."""
-        path = (self.report / ".lock").resolve()
+        path = self._lock_file
         if path in _LOCKS:
             lock = _LOCKS.pop(path)
             # while it is held: whoever has opened the file sees that it is gone, and tries again. Removed

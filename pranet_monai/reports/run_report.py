@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +17,8 @@ from pranet_monai.forms import Item, KindName, Search
 from pranet_monai.forms.case_record import CaseRecord
 from pranet_monai.forms.left_out import left_out_files, left_out_sentence
 from pranet_monai.forms.reviews import Reviews
-from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.forms.row_owners import RowOwners
+from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
 from pranet_monai.forms.shard import Shard
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from pranet_monai.reports.cardiac_page import write_patient_pages
@@ -34,6 +35,8 @@ __all__ = ["RunReport"]
 
 CASE_COLUMNS = ["case", "status", "reason", "remark", "seconds", "network_seconds"]
 KEPT = "kept from an earlier run"
+_TOLD_OF_KEPT = {"case", "status", "reason"}
+"""All that a shard's row says of a case whose numbers are in the whole report."""
 
 
 class RunReport:
@@ -93,6 +96,7 @@ class RunReport:
         self._expects_dice = expects_dice
         self._organ_columns = (*((EXPECTED_DICE,) if expects_dice else ()), *self.kind.organ_columns)
         self._first_columns = [*CASE_COLUMNS, *([REVIEW] if expects_dice else [])]
+        self._former: dict[str, set[str]] = {}  # case → its rows of an earlier run
         self._open_tables(resume, merging, items)
 
     @classmethod
@@ -117,6 +121,8 @@ class RunReport:
 
     def add(self, result: CaseResult) -> None:
         """Write down what became of a case; a skipped one keeps its former rows."""
+        if result.status != "skipped":
+            self._forget(self._former.pop(result.case, set()) - {result.case, *(row.name for row in result.rows)})
         if result.status == "failed" and not result.rows:
             self._add_failure(result)
         for row in result.rows:
@@ -124,6 +130,13 @@ class RunReport:
                 self._keep(row.name)
             else:
                 self._record(row, result)
+
+    def _forget(self, names: Collection[str]) -> None:
+        """Drop rows and pictures, such as those of the frames that a cine no longer has."""
+        for table in (self._metrics, self._cases):  # in this order: a case without its metrics is done again
+            table.drop(names)
+        for name in names:
+            self.paths.preview(name).unlink(missing_ok=True)
 
     def _record(self, measured: MeasuredRow, result: CaseResult) -> None:
         # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
@@ -153,10 +166,11 @@ class RunReport:
 
     def _absorb(self, shard: RunFolder) -> None:
         """Take over the rows of a shard; where it only kept this report's rows, these stay."""
-        metrics = CaseTable(shard.metrics_table, self._metrics.columns)
-        for row in read_csv(shard.cases_table):
-            case = row["case"]
-            if row["status"] == "skipped" and case in self._cases:
+        rows = read_csv(shard.cases_table)
+        metrics = CaseTable(shard.metrics_table, self._metrics.columns)  # written first, so read last
+        for row in rows:
+            case, told = row["case"], {column for column, value in row.items() if value not in (None, "")}
+            if row["status"] == "skipped" and case in self._cases and told <= _TOLD_OF_KEPT:
                 self._keep(case)
                 continue
             self._metrics.note(case, metrics[case] if case in metrics else [])
@@ -227,7 +241,7 @@ class RunReport:
         columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self._organ_columns]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.paths.lock()
+            self.paths.lock(beside_shards=merging)
             self._remove_stale(resume)
             kind = cast(KindName, self.kind.name)
             if items and self.dataset_dir is not None and (self.paths.shard is None or self.paths.shard.number == 1):
@@ -239,7 +253,7 @@ class RunReport:
             else:
                 self._take_over_shards(merging)
             if not merging:
-                self._cases.drop([row["case"] for row in self._cases.rows if row["status"] == "failed"])
+                self._keep_own_rows(items)
             self._cases.write()
         except OSError as error:
             raise UsageError(
@@ -264,6 +278,19 @@ class RunReport:
                 shutil.rmtree(path, ignore_errors=self.paths.shard is not None)  # another shard may be at it, too
             else:
                 path.unlink(missing_ok=True)
+
+    def _keep_own_rows(self, items: Sequence[Item]) -> None:
+        """Of an earlier run's rows only those of this run's cases and organs, and none of a failed case."""
+        rows, metrics = self._cases.rows, self._metrics.rows
+        owners = RowOwners(items or [{"case": FRAME_ENDING.sub("", row["case"])} for row in rows])
+        of_others = {row["case"] for row in metrics if row["organ"] not in self.label_map.organs}
+        for row in rows:
+            name, item = row["case"], owners.item_of(row["case"])
+            if item is not None and row["status"] != "failed" and name not in of_others:
+                self._former.setdefault(item["case"], set()).add(name)
+        own = set().union(*self._former.values())
+        self._metrics.drop({row["case"] for row in metrics} - own)
+        self._cases.drop({row["case"] for row in rows} - own)
 
     def _take_over_shards(self, merging: bool) -> None:
         shards = self.paths.shards()

@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.case_record import CaseRecord
 from pranet_monai.forms.reviews import Review, Verdict
-from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
+from pranet_monai.forms.row_owners import RowOwners
+from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.reports.case_data import case_data
 from pranet_monai.reports.kinds import KINDS
 from pranet_monai.reports.measures import plain_name
@@ -96,11 +97,10 @@ class ReviewedRun:
 
     def _find_layers(self) -> dict[str, CaseLayers]:
         """Row → its layers, where its mask is there."""
-        items = {item["case"]: item for item in self._record.items if "error" not in item}
-        cines = {item.get("cine", case): item for case, item in items.items()}
+        owners = RowOwners(item for item in self._record.items if "error" not in item)
         found = {}
         for row in self._rows:
-            item = items.get(row["case"]) or cines.get(FRAME_ENDING.sub("", row["case"]))
+            item = owners.item_of(row["case"])
             if item is not None:
                 found[row["case"]] = CaseLayers(row["case"], item, self.folder, self._record.label_map)
         return {name: layers for name, layers in found.items() if layers.mask.is_file()}

@@ -8,7 +8,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class CaseTable:
         self._rows = dict(sorted(self._rows.items()))
         self._has_notes = True
 
-    def drop(self, cases: Sequence[str]) -> None:
+    def drop(self, cases: Collection[str]) -> None:
         """Remove cases, and write the file if there were any of them."""
         known = [case for case in cases if case in self._rows]
         for case in known:

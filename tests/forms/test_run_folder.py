@@ -6,12 +6,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.forms.shard import Shard
 
 PROCESSES, ROUNDS = 4, 200
 
@@ -43,8 +45,52 @@ def test_no_two_runs_hold_the_lock(tmp_path: Path) -> None:
     assert not (tmp_path / "report" / ".lock").exists()
 
 
-def hold_for(root: Path, seconds: float, begun: Event) -> None:
-    RunFolder(root).lock()
+@pytest.fixture
+def held(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunFolder]:
+    """The folder of a run, whole or a shard, that another process is writing into."""
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+    process = context.Process(target=hold_for, args=(tmp_path, 60.0, begun, request.param))
+    process.start()
+    begun.wait()
+    yield RunFolder(tmp_path, request.param)
+    process.kill()
+    process.join()
+
+
+@pytest.mark.parametrize(
+    ("held", "other"), [(None, Shard(1, 2)), (Shard(1, 2), None), (Shard(1, 2), Shard(1, 2))], indirect=["held"]
+)
+def test_the_whole_and_its_shards_are_not_written_at_once(held: RunFolder, other: Shard | None) -> None:
+    folder = RunFolder(held.root, other)
+    for refused in (folder.lock, folder.check_unlocked):
+        with pytest.raises(UsageError, match=f"{held.root}: found another run.* that is writing into it"):
+            refused(seconds=0)
+    assert held.is_locked and (folder.report == held.report or not folder.is_locked)
+
+
+@pytest.mark.parametrize("held", [Shard(1, 2)], indirect=True)
+def test_shards_are_written_at_once_and_merged_meanwhile(held: RunFolder) -> None:
+    second, whole = RunFolder(held.root, Shard(2, 2)), RunFolder(held.root)
+    second.lock(seconds=0)
+    whole.lock(seconds=0, beside_shards=True)
+    whole.unlock()
+    second.unlock()
+
+
+def test_a_second_run_of_one_process_is_refused_as_well(tmp_path: Path) -> None:
+    whole, shard = RunFolder(tmp_path), RunFolder(tmp_path, Shard(1, 2))
+    for first, second in ((whole, shard), (shard, whole)):
+        first.lock()
+        with pytest.raises(UsageError, match="found another run"):
+            second.lock(seconds=0)
+        first.unlock()
+    second.lock()
+    second.unlock()
+
+
+def hold_for(root: Path, seconds: float, begun: Event, shard: Shard | None = None) -> None:
+    RunFolder(root, shard).lock()
     begun.set()
     time.sleep(seconds)
     os._exit(1)  # as a worker process does whose run was killed

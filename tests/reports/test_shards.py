@@ -171,6 +171,22 @@ def test_merging_measures_as_the_shards_did(tmp_path: Path) -> None:
     assert settings_of_shards(tmp_path)["label_map"] == get_label_map("acdc")
 
 
+def test_no_shard_begins_within_a_whole_run(tmp_path: Path) -> None:
+    """It would take the rows away that the whole run has written."""
+    whole = RunReport(tmp_path, "acdc")
+    add_case(whole, "case1", mask_of("case1"), AFFINE)
+    before = whole.paths.cases_table.read_bytes()
+    with pytest.raises(UsageError, match="found another run that is writing into it"):
+        RunReport(tmp_path, "acdc", shard="1/2")
+    assert whole.paths.cases_table.read_bytes() == before
+    whole.finish()
+    shard = RunReport(tmp_path, "acdc", shard="1/2")
+    add_case(shard, "case1", mask_of("case1"), AFFINE)
+    with pytest.raises(UsageError, match=r"found another run \(shard 1/2\) that is writing into it"):
+        RunReport(tmp_path, "acdc")
+    assert shard.finish()["cases"]["ok"] == 1 and len(read_csv(shard.paths.cases_table)) == 1
+
+
 def test_nothing_to_merge_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["merge", str(tmp_path)]) == 2
     assert "found no shards in report/shards" in capsys.readouterr().err
