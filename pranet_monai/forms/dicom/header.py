@@ -16,7 +16,17 @@ from pranet_monai.forms.dicom.places import folder_of, open_file, size_and_time
 from pranet_monai.forms.dicom.sizes import check_inflated_size
 from pranet_monai.forms.dicom.values import finite_numbers, whole_number
 
-__all__ = ["CONTRASTS", "SEGMENTATION", "TIME_KEYS", "Header", "Plane", "library", "read_headers", "sources_of"]
+__all__ = [
+    "CONTRASTS",
+    "SEGMENTATION",
+    "TIME_KEYS",
+    "Header",
+    "Plane",
+    "library",
+    "planes_of",
+    "read_headers",
+    "sources_of",
+]
 
 TIME_KEYS = (
     "TriggerTime",
@@ -203,7 +213,7 @@ def _header(place: str, values: Mapping[str, Any]) -> Header:
     if frames > max(1, len(values.get("PerFrameFunctionalGroupsSequence", None) or [])):
         several = f"{place}: found {frames} pictures in one file without a place for each; fix: export it as enhanced "
         return Header(place, **facts, error=f"{several}multi-frame, or as one file per picture")
-    return Header(place, **facts, planes=tuple(_planes(place, values, frames)))
+    return Header(place, **facts, planes=tuple(planes_of(place, values, frames)))
 
 
 def _facts(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,7 +267,8 @@ def sources_of(groups: Any) -> Iterator[Any]:
         yield from derivation.get("SourceImageSequence", None) or []
 
 
-def _planes(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plane]:
+def planes_of(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plane]:
+    """The pictures of a file, as many as `frames`; `values` are its elements by their keywords."""
     per_frame = values.get("PerFrameFunctionalGroupsSequence", None) or []
     shared = (values.get("SharedFunctionalGroupsSequence", None) or [None])[0]
     for frame in range(frames):
@@ -271,7 +282,7 @@ def _planes(place: str, values: Mapping[str, Any], frames: int) -> Iterator[Plan
             finite_numbers(_from("PlanePositionSequence", "ImagePositionPatient", groups, values), 3),
             finite_numbers(_from("PlaneOrientationSequence", "ImageOrientationPatient", groups, values), 6),
             finite_numbers(_from("PixelMeasuresSequence", "PixelSpacing", groups, values), 2),
-            (int(values["Rows"]), int(values["Columns"])),
+            (int(values.get("Rows", 0)), int(values.get("Columns", 0))),
             dict(_times(groups, values, frame)),
             dict(_contrasts(groups, values)),
             _distance(groups, values),

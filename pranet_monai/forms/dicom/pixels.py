@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -18,7 +18,7 @@ from pranet_monai.forms.dicom.sizes import check_size
 from pranet_monai.forms.dicom.stack import Stack
 from pranet_monai.forms.files import as_bad_case
 
-__all__ = ["read_dataset", "read_voxels", "stored_pixels"]
+__all__ = ["pictures_of", "read_dataset", "read_voxels", "stored_pixels"]
 
 AIR_HU = -1024.0
 """What padding counts as in CT; elsewhere it is 0, no signal."""
@@ -51,7 +51,7 @@ def read_voxels(name: str, stack: Stack, remarks: list[str]) -> np.ndarray:
             dataset = read_dataset(place)
             if _is_turned(dataset) and not any("MONOCHROME1" in remark for remark in remarks):
                 remarks.append("MONOCHROME1: grey values inverted, so that brighter means more")
-            pictures = _pictures(place, dataset, [frame for frame, _, _ in wanted])
+            pictures = pictures_of(place, dataset, [frame for frame, _, _ in wanted])
             for (frame, time, index), picture in zip(wanted, pictures, strict=True):
                 scaled.append(_scale(place, dataset, frame))
                 voxels[time, :, :, index] = _rescaled(place, picture, dataset, scaled[-1]).T
@@ -78,7 +78,7 @@ def read_dataset(place: str, pixels: bool = True) -> Any:
 def stored_pixels(plane: Plane) -> str:
     """A digest of the numbers of one plane as they are stored, equal where planes are."""
     with _named(plane.place):
-        (picture,) = _pictures(plane.place, read_dataset(plane.place), [plane.frame])
+        (picture,) = pictures_of(plane.place, read_dataset(plane.place), [plane.frame])
         return sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()
 
 
@@ -87,8 +87,12 @@ def _named(place: str) -> Any:
     return as_bad_case(f"{place}: found pixels that can't be read", advice)
 
 
-def _pictures(place: str, dataset: Any, frames: list[int]) -> Iterator[np.ndarray]:
-    """The pictures (rows, columns) of one file, decoded one at a time."""
+def pictures_of(place: str, dataset: Any, frames: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+    """The pictures (rows, columns) of one file, decoded one at a time; all of them where none are named.
+
+    Raises:
+        BadCaseError: there are none, or nothing here decodes them; pydicom's own errors where they are damaged.
+    """
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise BadCaseError(f"{place}: found no pixel data; allowed: an image with its pixels; fix: export it again")
     if "TransferSyntaxUID" not in dataset.file_meta:  # a file without its first part: the default of the standard
@@ -104,8 +108,20 @@ def _pictures(place: str, dataset: Any, frames: list[int]) -> Iterator[np.ndarra
                     "export it again"
                 )
             yield picture.reshape(shape)
-            return
-        yield from library("pydicom.pixels").iter_pixels(dataset, indices=frames)
+        elif dataset.BitsAllocated == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            yield from _unpacked(dataset, frames)
+        else:
+            yield from library("pydicom.pixels").iter_pixels(dataset, indices=frames)
+
+
+def _unpacked(dataset: Any, frames: Sequence[int] | None) -> Iterator[np.ndarray]:
+    """Pictures of a bit per pixel: pydicom 3.0 loses the end of those that begin and end within a byte."""
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    packed, size = np.frombuffer(dataset.PixelData, np.uint8), shape[0] * shape[1]
+    for frame in range(int(dataset.NumberOfFrames)) if frames is None else frames:
+        first, skipped = divmod(frame * size, 8)
+        bits = np.unpackbits(packed[first : first + (skipped + size + 7) // 8], bitorder="little")
+        yield bits[skipped : skipped + size].reshape(shape)
 
 
 def _check_decoder(place: str, syntax: Any) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,12 @@ from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap, class_name, stated_label_map
 from pranet_monai.data.organs import ORGANS
 from pranet_monai.errors import BadCaseError, some_of
-from pranet_monai.forms.dicom.header import SEGMENTATION, Header, read_headers, sources_of
+from pranet_monai.forms.dicom.header import SEGMENTATION, Header, read_headers
 from pranet_monai.forms.dicom.pixels import read_dataset
 from pranet_monai.forms.dicom.places import dicom_files
+from pranet_monai.forms.dicom.placing import pictures_on
 from pranet_monai.forms.dicom.series import Series
-from pranet_monai.forms.dicom.stack import SAME_PLACE_MM, Stack
+from pranet_monai.forms.dicom.stack import Stack
 from pranet_monai.forms.files import as_bad_case
 from pranet_monai.forms.grid import ORIGINAL_SHAPE, volume_tensor
 
@@ -124,26 +124,13 @@ def _classes_of_segments(place: str, dataset: Any, label_map: LabelMap, remarks:
 
 
 def _fill(classes: np.ndarray, place: str, dataset: Any, stack: Stack, numbers: Mapping[int, int]) -> None:
-    pixels = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
-    if pixels.shape[1:] != stack.frames[0][0].shape:
-        raise BadCaseError(
-            f"{place}: found pictures of {pixels.shape[1:]} pixels; allowed: {stack.frames[0][0].shape}, the series'"
-        )
     half = int(dataset.get("MaximumFractionalValue", 1)) / 2
     is_label_map = dataset.SegmentationType == "LABELMAP"
-    uids = Counter((plane.uid, plane.frame) for planes in stack.frames for plane in planes)
-    where = {
-        (plane.uid, plane.frame): (time, index)
-        for time, planes in enumerate(stack.frames)
-        for index, plane in enumerate(planes)
-        if uids[(plane.uid, plane.frame)] == 1  # the others are told by their places alone
-    }
-    for groups, picture in zip(dataset.PerFrameFunctionalGroupsSequence, pixels, strict=True):
-        time, index = _plane_of(place, groups, where, stack)
+    for (time, index), groups, picture in pictures_on(stack, place, dataset):
         for number in np.unique(picture[picture > 0]).tolist() if is_label_map else [_segment_number(groups)]:
             inside = picture == number if is_label_map else picture > half
             if numbers.get(number):
-                classes[time, :, :, index][inside.T] = numbers[number]
+                classes[time, :, :, index][inside] = numbers[number]
 
 
 def class_of_segment(segment: Any, label_map: LabelMap) -> int:
@@ -168,22 +155,3 @@ def _code_and_side(segment: Any) -> tuple[str, str]:
 
 def _segment_number(groups: Any) -> int:
     return int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-
-
-def _plane_of(place: str, groups: Any, where: dict[tuple[str, int], tuple[int, int]], stack: Stack) -> tuple[int, int]:
-    """Time and slice of a picture: of the plane that it names, else of the one at its place."""
-    for source in sources_of(groups):
-        frames = source.get("ReferencedFrameNumber", 1)
-        frame = int(frames if isinstance(frames, (int, str)) else frames[0]) - 1
-        found = where.get((str(source.ReferencedSOPInstanceUID), frame))
-        if found is not None:
-            return found
-    position = np.asarray(groups.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
-    away = [float(np.linalg.norm(position - np.asarray(plane.position))) for plane in stack.frames[0]]
-    nearest = int(np.argmin(away))
-    if away[nearest] > SAME_PLACE_MM or len(stack.frames) > 1:
-        raise BadCaseError(
-            f"{place}: found a picture at {position.round(2).tolist()} mm that belongs to no plane of the series; "
-            "allowed: the planes of the series that it was drawn on; fix: resample it onto them"
-        )
-    return 0, nearest

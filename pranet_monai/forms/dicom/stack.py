@@ -13,7 +13,7 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.header import TIME_KEYS, Plane
 from pranet_monai.forms.remarks import with_remarks
 
-__all__ = ["Stack", "build_stack", "by_place", "even_step"]
+__all__ = ["Stack", "build_stack", "by_place", "even_step", "plane_affine"]
 
 SAME_PLACE_MM = 0.05
 """Positions that lie closer together than this are one place; headers round differently."""
@@ -83,6 +83,16 @@ def by_place(planes: Sequence[Plane]) -> list[list[Plane]]:
         else:
             places.append([plane])
     return places
+
+
+def plane_affine(plane: Plane) -> np.ndarray:
+    """Pixel (column, row) of a plane that knows its place, and mm along its normal, to LPS mm, 4 x 4."""
+    along_row, along_column = np.asarray(plane.directions).reshape(2, 3)
+    between_rows, between_columns = plane.spacing or (1.0, 1.0)
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = along_row * between_columns, along_column * between_rows
+    affine[:3, 2], affine[:3, 3] = np.cross(along_row, along_column), _position(plane)
+    return affine
 
 
 def even_step(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,16 +171,11 @@ def _count_alike(numbers: list[list[float]]) -> bool:
 
 
 def _affine(name: str, slices: Sequence[Plane], remarks: list[str]) -> np.ndarray:
-    first = slices[0]
-    along_row, along_column = np.asarray(first.directions).reshape(2, 3)
-    normal = np.cross(along_row, along_column)
-    between_rows, between_columns = first.spacing or (1.0, 1.0)
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1] = along_row * between_columns, along_column * between_rows
+    affine = plane_affine(slices[0])
+    normal = affine[:3, 2]
     affine[:3, 2] = (
-        normal * _lone_distance(first, remarks) if len(slices) == 1 else _step(name, slices, normal, remarks)
+        normal * _lone_distance(slices[0], remarks) if len(slices) == 1 else _step(name, slices, normal, remarks)
     )
-    affine[:3, 3] = _position(first)
     return _LPS_TO_RAS @ affine
 
 
