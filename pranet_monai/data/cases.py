@@ -109,6 +109,8 @@ def _with_safe_names(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _problem_of_name(case: str) -> str:
     """Why a mask of this name can't be written, or its row not read; empty where it can."""
+    if Path(case).anchor or ".." in Path(case).parts:
+        return "that leads out of the output folder; allowed: one without '..' that doesn't begin at a root"
     longest = max(len(os.fsencode(part)) for part in case.split("/"))
     if longest > MAX_NAME_BYTES:
         return f"of {longest} bytes; allowed: {MAX_NAME_BYTES}, as the mask's name is longer"

@@ -22,6 +22,7 @@ from pranet_monai.forms.dicom.places import (
     dicom_files,
     folder_of,
     is_dicom_place,
+    is_readable_zip,
     open_file,
     relative_name,
     zips_in_zip,
@@ -117,8 +118,13 @@ class DicomSeries(VolumeForm):
         for header in read_headers(dicom_files(search.files)):
             if header.other and not (header.other == SEGMENTATION and drawn_on(header, images)):
                 found.setdefault(f"DICOM {header.other}", []).append(relative_name(header.place, search.root))
-        packed = [place for path in search.with_extension((".zip",)) for place in zips_in_zip(path)]
-        return found | ({"zip in a zip": [relative_name(place, search.root) for place in packed]} if packed else {})
+        for path in search.with_extension((".zip",)):
+            told = {"zip in a zip": zips_in_zip(path)}
+            told |= {} if is_readable_zip(path) else {"zip that is damaged or encrypted": [str(path)]}
+            for what, places in told.items():
+                if places:
+                    found.setdefault(what, []).extend(relative_name(place, search.root) for place in places)
+        return found
 
     def case_name(self, image: Path, root: Path) -> str:
         """See the base class."""
@@ -243,10 +249,6 @@ def read_files(image: str) -> list[str]:
     if path.is_dir():
         return list(dicom_files(sorted(child for child in path.iterdir() if child.is_file())))
     return list(dicom_files([path])) if path.exists() else [image]
-
-
-def _found(search: Search) -> list[Series]:
-    return series_of(read_headers(dicom_files(search.files)))
 
 
 def _series(item: Item) -> Series:

@@ -210,6 +210,9 @@ def _header(place: str, values: Mapping[str, Any]) -> Header:
         mosaic = f"{place}: found a mosaic, all slices side by side in one picture; allowed: a picture for each slice; "
         return Header(place, **facts, error=f"{mosaic}fix: convert it by dcm2niix, and give its .nii.gz")
     frames = whole_number(values, "NumberOfFrames") or 1
+    if frames < 1:
+        few = f"{place}: found NumberOfFrames {frames}; allowed: 1 or more; fix: export the series again"
+        return Header(place, **facts, error=few)
     if frames > max(1, len(values.get("PerFrameFunctionalGroupsSequence", None) or [])):
         several = f"{place}: found {frames} pictures in one file without a place for each; fix: export it as enhanced "
         return Header(place, **facts, error=f"{several}multi-frame, or as one file per picture")

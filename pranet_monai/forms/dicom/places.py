@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,6 +20,7 @@ __all__ = [
     "dicom_files",
     "folder_of",
     "is_dicom_place",
+    "is_readable_zip",
     "open_file",
     "relative_name",
     "size_and_time",
@@ -28,7 +31,7 @@ __all__ = [
 EXTENSIONS = (".dcm", ".dicom", ".ima")
 """What such a file may be called; scanners also name files IM0001, or by a number with dots."""
 
-_ZIP, _IN_ZIP = (".zip",), "!/"
+_ZIP, _IN_ZIP, _ENCRYPTED = (".zip",), "!/", 1
 _PLACE_IN_ZIP = re.compile(rf"(.+?\.zip){_IN_ZIP}(.+)", re.IGNORECASE | re.DOTALL)
 _MARK, _MARK_AT = b"DICM", 128
 # how files without the first 128 bytes and the mark begin: with an element of group 2 or 8, its type or length behind
@@ -70,9 +73,27 @@ def open_file(place: str) -> Iterator[BinaryIO]:
             yield file
         return
     try:
-        with zipfile.ZipFile(archive) as opened, opened.open(member) as packed:
+        with _zip(archive).open(member) as packed:
             yield packed  # type: ignore[misc]  # typed as IO[bytes]
-    except (zipfile.BadZipFile, KeyError, RuntimeError) as error:  # RuntimeError: it is encrypted
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zlib.error) as error:  # RuntimeError: encrypted
+        raise OSError(f"{archive}: {error}") from error
+
+
+def _zip(archive: str) -> zipfile.ZipFile:
+    """A zip, left open until another one is asked for, as each opening reads its whole table.
+
+    Raises:
+        OSError: it can't be opened.
+    """
+    # a process that was forked has to open its own: the place that is read from would move under the other's feet
+    return _opened_zip(archive, size_and_time(archive), os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _opened_zip(archive: str, stamp: tuple[int, int], process: int) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except Exception as error:  # a damaged table leads zipfile anywhere
         raise OSError(f"{archive}: {error}") from error
 
 
@@ -107,37 +128,41 @@ def unpacked_size(place: str) -> int:
         OSError: when it can't be opened.
     """
     archive, member = _archive_and_member(place)
-    return _sizes_in_zip(archive, size_and_time(place))[member] if member else Path(place).stat().st_size
+    return _zip(archive).getinfo(member).file_size if member else Path(place).stat().st_size
 
 
-@lru_cache(maxsize=1)
-def _sizes_in_zip(archive: str, stamp: tuple[int, int]) -> dict[str, int]:
-    """Of all members at once, as each look into a zip reads its whole table; ``stamp`` tells whether it is the same."""
-    with zipfile.ZipFile(archive) as opened:
-        return {info.filename: info.file_size for info in opened.infolist()}
+def is_readable_zip(path: Path) -> bool:
+    """Whether a zip can be opened, and isn't encrypted from first to last."""
+    try:
+        members = _zip(str(path)).infolist()
+    except OSError:
+        return False
+    return not members or not all(info.flag_bits & _ENCRYPTED for info in members)
 
 
 def zips_in_zip(path: Path) -> list[str]:
     """The zips inside of a zip, which aren't looked into."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [f"{path}{_IN_ZIP}{name}" for name in archive.namelist() if file_extension(name, _ZIP)]
-    except (zipfile.BadZipFile, OSError):
+    if not is_readable_zip(path):
         return []
+    return [f"{path}{_IN_ZIP}{name}" for name in _zip(str(path)).namelist() if file_extension(name, _ZIP)]
 
 
 def _in_zip(path: Path) -> Iterator[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-            for name in names:
-                if not _may_be_dicom(Path(name).name):
-                    continue
-                with archive.open(name) as packed:
-                    if _begins_as_dicom(packed):
-                        yield f"{path}{_IN_ZIP}{name}"
-    except (zipfile.BadZipFile, OSError, RuntimeError):  # it is no zip, or encrypted: nothing that can be read
+    if not is_readable_zip(path):
         return
+    archive = _zip(str(path))
+    for name in sorted(info.filename for info in archive.infolist() if not info.is_dir()):
+        if _may_be_dicom(Path(name).name) and _may_begin_as_dicom(archive, name):
+            yield f"{path}{_IN_ZIP}{name}"
+
+
+def _may_begin_as_dicom(archive: zipfile.ZipFile, name: str) -> bool:
+    """Whether a member does; also of one that can't be opened, as whoever reads it says so."""
+    try:
+        with archive.open(name) as packed:
+            return _begins_as_dicom(packed)
+    except Exception:  # noqa: BLE001 - each way of packing has errors of its own
+        return True
 
 
 def _may_be_dicom(name: str) -> bool:

@@ -80,8 +80,8 @@ class Series:
         elif names == "folder" or not first.has_uids or folder.name == IMAGES:
             named = _below(folder.parent if folder.name == IMAGES else folder, root)
         else:
-            patient = [first.patient.replace("/", "_").strip(". ")] if names == "patient" and first.patient else []
-            named = "/".join([*patient, f"study_{_digest(first.study, 8)}", series])
+            patient = first.patient.replace("/", "_").strip(". ") if names == "patient" else ""
+            named = "/".join([*([patient] if patient else []), f"study_{_digest(first.study, 8)}", series])
         return f"{named}_volume{self.part}" if self.part else named
 
 
