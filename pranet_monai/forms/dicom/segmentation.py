@@ -206,30 +206,38 @@ def _add_modifier(segment: Any, code: OrganCode) -> None:
 def _point_to_planes(dataset: Any, sources: Sequence[Any], planes: Sequence[Plane]) -> None:
     """References to the very files and frames, where highdicom was shown stand-ins for their planes."""
     headers = {plane.place: read_dataset(plane.place, pixels=False) for plane in planes}
-    if (
-        not any("NumberOfFrames" in header for header in headers.values())
-        and len({h.get("SeriesInstanceUID") for h in headers.values()}) == 1
-    ):
+    # what has no UID at all keeps the stand-in's
+    uids = {
+        plane.place: str(headers[plane.place].get("SOPInstanceUID", "") or source.SOPInstanceUID)
+        for plane, source in zip(planes, sources, strict=True)
+    }
+    are_shown = all(source.SOPInstanceUID == uids[plane.place] for plane, source in zip(planes, sources, strict=True))
+    if are_shown and len({header.get("SeriesInstanceUID") for header in headers.values()}) == 1:
         return
     pydicom = library()
     for groups in dataset.PerFrameFunctionalGroupsSequence:
         position = np.asarray(groups.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
         plane = min(planes, key=lambda one: float(np.linalg.norm(position - np.asarray(one.position))))
         (source,) = groups.DerivationImageSequence[0].SourceImageSequence
-        source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = headers[plane.place].SOPClassUID, plane.uid
+        source.ReferencedSOPClassUID = headers[plane.place].SOPClassUID
+        source.ReferencedSOPInstanceUID = uids[plane.place]
         if "NumberOfFrames" in headers[plane.place]:
             source.ReferencedFrameNumber = plane.frame + 1
     by_series: dict[str, dict[str, Any]] = defaultdict(dict)
-    for header in headers.values():
-        series = str(header.get("SeriesInstanceUID", sources[0].SeriesInstanceUID))
-        by_series[series][str(header.SOPInstanceUID)] = header
-    dataset.ReferencedSeriesSequence = [
-        _dataset(pydicom, SeriesInstanceUID=series, ReferencedInstanceSequence=[
+    for place, header in headers.items():
+        by_series[str(header.get("SeriesInstanceUID", sources[0].SeriesInstanceUID))][uids[place]] = header
+    named = {
+        series: [
             _dataset(pydicom, ReferencedSOPClassUID=one.SOPClassUID, ReferencedSOPInstanceUID=uid)
             for uid, one in members.items()
-        ])
+        ]
         for series, members in by_series.items()
-    ]  # fmt: skip
+    }
+    dataset.SourceImageSequence = [instance for instances in named.values() for instance in instances]
+    dataset.ReferencedSeriesSequence = [
+        _dataset(pydicom, SeriesInstanceUID=series, ReferencedInstanceSequence=instances)
+        for series, instances in named.items()
+    ]
 
 
 def _dataset(pydicom: Any, **elements: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from pranet_monai.forms.dicom.header import CONTRASTS, Header, Plane, read_headers
 from pranet_monai.forms.dicom.places import EXTENSIONS, dicom_files, folder_of
-from pranet_monai.forms.dicom.stack import MAX_UNEVEN, SAME_PLACE_MM, by_place, even_step
+from pranet_monai.forms.dicom.stack import Steps, by_place
 from pranet_monai.forms.files import without_extension
 from pranet_monai.forms.search import Search, SeriesNames
 
@@ -26,6 +26,9 @@ IMAGES = "DICOM_anon"
 
 SAME_DIRECTION, SAME_SPACING = 1e-3, 1e-3
 """By which direction cosines, and pixel spacings as a fraction, may differ within a volume."""
+
+JOINED_TILT, JOINED_APART = 5.0, 3.0
+"""Degrees off their normal, and times what their header says of it, that slices of several series lie apart at most."""
 
 MOST_OF_SCOUT = 5
 """Planes in one direction that a localizer has at most, where its name or its several directions say that it is one."""
@@ -167,10 +170,9 @@ def _volumes(headers: list[Header], planes: list[Plane], remarks: list[str]) -> 
             found.append(plane)
     if _are_scouts(headers, geometries):
         return [Series(tuple(headers), tuple(planes), is_scout=True)]
-    kept = [one for one in geometries if len(by_place(one)) > 1] or [one for one in geometries if len(one) > 1]
-    kept = kept or geometries
+    kept = [one for one in geometries if len(one) > 1] or geometries
     if len(geometries) > len(kept):
-        left = len(geometries) - len(kept)
+        left = len(planes) - sum(map(len, kept))
         remarks = [*remarks, f"{left} planes of other directions, sizes or spacings left out (scouts)"]
     if len(kept) > 1:
         remarks = [*remarks, f"one of {len(kept)} volumes of different directions, sizes or spacings in its series"]
@@ -260,9 +262,9 @@ def _lie_evenly(group: list[Series]) -> bool:
     places = by_place([series.planes[0] for series in group])
     if len(places) != len(group):
         return False
-    step, off = even_step(np.asarray([place[0].position for place in places]))
-    length = float(np.linalg.norm(step))
-    return length > SAME_PLACE_MM and float(off.max()) <= MAX_UNEVEN * length
+    steps, stated = Steps([place[0] for place in places]), group[0].planes[0].distance_mm or 0.0
+    is_near = steps.length_mm <= max(FAR_APART_MM, JOINED_APART * stated)
+    return is_near and steps.tilt <= JOINED_TILT and steps.are_even
 
 
 def _as_one(group: list[Series]) -> Series:

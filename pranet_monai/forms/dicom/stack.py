@@ -13,7 +13,7 @@ from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.header import TIME_KEYS, Plane
 from pranet_monai.forms.remarks import with_remarks
 
-__all__ = ["Stack", "build_stack", "by_place", "even_step", "plane_affine"]
+__all__ = ["Stack", "Steps", "build_stack", "by_place", "plane_affine"]
 
 SAME_PLACE_MM = 0.05
 """Positions that lie closer together than this are one place; headers round differently."""
@@ -21,8 +21,9 @@ SAME_PLACE_MM = 0.05
 MAX_UNEVEN, NOTED_UNEVEN = 0.05, 0.01
 """Fractions of the distance of two slices by which it may differ within a series, and from which on it is remarked."""
 
-NOTED_TILT = 0.5
-"""Degrees between the normal of the slices and the way they are stacked; below it is rounding."""
+NOTED_TILT, MAX_TILT = 0.5, 45.0
+"""Degrees between the normal of slices and the way they are stacked: rounding up to the one, no volume above the other.
+"""
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -95,16 +96,34 @@ def plane_affine(plane: Plane) -> np.ndarray:
     return affine
 
 
-def even_step(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The step from a slice to the next, mm, and by how many mm each step differs from it.
+class Steps:
+    """The ways from each slice to the next.
 
     Args:
-        positions: (slices, 3), 2 or more.
+        slices: 2 or more, in their order.
+
+    Attributes:
+        gaps_mm: their lengths.
+        length_mm: of the usual one.
+        off_mm: by how much each differs from it.
+        mean: (3,), mm.
+        tilt: degrees between the mean and the slices' normal.
     """
-    steps = np.diff(positions, axis=0)
-    by_length = np.argsort(np.linalg.norm(steps, axis=1))
-    step = steps[by_length[(len(steps) - 1) // 2]]  # the lower one of two in the middle: gaps are longer, not shorter
-    return step, np.linalg.norm(steps - step, axis=1)
+
+    def __init__(self, slices: Sequence[Plane]) -> None:
+        steps = np.diff([_position(plane) for plane in slices], axis=0)
+        self.gaps_mm = np.linalg.norm(steps, axis=1)
+        # the lower one of two in the middle: gaps are longer, not shorter
+        usual = np.argsort(self.gaps_mm)[(len(steps) - 1) // 2]
+        self.length_mm, self.off_mm = float(self.gaps_mm[usual]), np.linalg.norm(steps - steps[usual], axis=1)
+        self.mean = steps.mean(axis=0)
+        along = plane_affine(slices[0])[:3, 2] @ self.mean / (np.linalg.norm(self.mean) or 1.0)
+        self.tilt = float(np.degrees(np.arccos(np.clip(along, -1, 1))))
+
+    @property
+    def are_even(self) -> bool:
+        """Whether the slices can be one volume."""
+        return float(self.off_mm.max()) <= MAX_UNEVEN * self.length_mm
 
 
 def _without_doubles(
@@ -172,10 +191,10 @@ def _count_alike(numbers: list[list[float]]) -> bool:
 
 def _affine(name: str, slices: Sequence[Plane], remarks: list[str]) -> np.ndarray:
     affine = plane_affine(slices[0])
-    normal = affine[:3, 2]
-    affine[:3, 2] = (
-        normal * _lone_distance(slices[0], remarks) if len(slices) == 1 else _step(name, slices, normal, remarks)
-    )
+    if len(slices) == 1:
+        affine[:3, 2] *= _lone_distance(slices[0], remarks)
+    else:
+        affine[:3, 2] = _step(name, slices, remarks)
     return _LPS_TO_RAS @ affine
 
 
@@ -186,24 +205,27 @@ def _lone_distance(plane: Plane, remarks: list[str]) -> float:
     return distance
 
 
-def _step(name: str, slices: Sequence[Plane], normal: np.ndarray, remarks: list[str]) -> np.ndarray:
-    positions = np.asarray([_position(plane) for plane in slices])
-    step, off = even_step(positions)
-    length, worst = float(np.linalg.norm(step)), int(off.argmax())
-    if off[worst] > MAX_UNEVEN * length:
-        raise BadCaseError(_uneven(name, slices, positions, step, worst))
-    if off[worst] > NOTED_UNEVEN * length:
-        remarks.append(f"slices {length:.4g} mm apart, one of them {off[worst]:.2g} mm off: taken as evenly spaced")
-    mean = (positions[-1] - positions[0]) / (len(slices) - 1)
-    tilt = float(np.degrees(np.arccos(np.clip(normal @ mean / np.linalg.norm(mean), -1, 1))))
-    if tilt > NOTED_TILT:
-        remarks.append(f"slices are tilted by {tilt:.1f} degrees (gantry tilt): the grid is sheared, not resampled")
-    return np.asarray(mean)
+def _step(name: str, slices: Sequence[Plane], remarks: list[str]) -> np.ndarray:
+    steps = Steps(slices)
+    if steps.tilt > MAX_TILT:
+        raise BadCaseError(
+            f"{name}: found slices that follow each other at {steps.tilt:.0f} degrees to their normal; allowed: up to "
+            f"{MAX_TILT:.0f}, as of a tilted gantry; fix: export what was taken at each place as a series"
+        )
+    if not steps.are_even:
+        raise BadCaseError(_uneven(name, slices, steps))
+    worst = float(steps.off_mm.max())
+    if worst > NOTED_UNEVEN * steps.length_mm:
+        remarks.append(f"slices {steps.length_mm:.4g} mm apart, one of them {worst:.2g} mm off: taken as evenly spaced")
+    if steps.tilt > NOTED_TILT:
+        remarks.append(
+            f"slices are tilted by {steps.tilt:.1f} degrees (gantry tilt): the grid is sheared, not resampled"
+        )
+    return steps.mean
 
 
-def _uneven(name: str, slices: Sequence[Plane], positions: np.ndarray, step: np.ndarray, worst: int) -> str:
-    length = float(np.linalg.norm(step))
-    gaps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+def _uneven(name: str, slices: Sequence[Plane], steps: Steps) -> str:
+    length, gaps, worst = steps.length_mm, steps.gaps_mm, int(steps.off_mm.argmax())
     missing = gaps / length - 1
     whole = np.abs(missing - missing.round()) <= MAX_UNEVEN
     between = f"between {_files([slices[worst]])} and {_files([slices[worst + 1]])}"

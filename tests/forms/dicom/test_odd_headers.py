@@ -20,6 +20,7 @@ from tests.data.dicom_series import ID, grid, header, numbers, write_enhanced, w
 
 from .masks import ACDC, DICOM, segmented
 
+REFERENCED = "ReferencedSOPInstanceUID"
 ODD: dict[str, dict[str, Any]] = {
     "Japanese": {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
     "one set with code extensions": {"SpecificCharacterSet": "ISO 2022 IR 100", "PatientName": "Jürgen^Ä"},
@@ -70,7 +71,8 @@ def test_an_enhanced_file_is_written_without_complaints(tmp_path: Path, caplog: 
     source, (path,) = pydicom.dcmread(tmp_path / "in/x.dcm"), (tmp_path / "out").rglob("*_seg.dcm")
     written = pydicom.dcmread(path)
     (series,) = written.ReferencedSeriesSequence
-    assert [one.ReferencedSOPInstanceUID for one in series.ReferencedInstanceSequence] == [source.SOPInstanceUID]
+    for named in (series.ReferencedInstanceSequence, written.SourceImageSequence):
+        assert [one.ReferencedSOPInstanceUID for one in named] == [source.SOPInstanceUID]
 
 
 def test_what_does_not_parse_is_passed_over(tmp_path: Path) -> None:
@@ -113,3 +115,23 @@ def test_an_empty_mask_is_written_without_complaints(
     assert caplog.text == ""
     (path,) = (tmp_path / "out").rglob("*_seg.dcm")
     assert not pydicom.dcmread(path).pixel_array.any()
+
+
+@pytest.mark.parametrize("shared_by", [(0, 1, 2, 3, 4), (1, 2)], ids=["all", "two"])
+def test_no_instance_is_named_that_is_not_there(tmp_path: Path, shared_by: tuple[int, ...]) -> None:
+    """Where files share an instance UID, highdicom is shown others; these stay in no object."""
+    uid = generate_uid()
+
+    def change(dataset: Dataset, k: int, t: int) -> None:
+        if k in shared_by:
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+
+    write_series(tmp_path / "in", numbers((12, 9, 5)), grid(), header("MR"), change)
+    item, mask = segmented(tmp_path / "in", tmp_path / "out")
+    there = {str(pydicom.dcmread(file).SOPInstanceUID) for file in item["files"]}
+    (path,), (report,) = (list((tmp_path / "out").rglob(f"*_{kind}.dcm")) for kind in ("seg", "report"))
+    there.add(str(pydicom.dcmread(path).SOPInstanceUID))
+    for written in (path, report):
+        named = [element.value for element in pydicom.dcmread(written).iterall() if element.keyword == REFERENCED]
+        assert named and set(map(str, named)) <= there
+    np.testing.assert_array_equal(DICOM.read_reference({**item, "label": str(path)}, mask, ACDC), mask.numpy())
