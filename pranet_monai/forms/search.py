@@ -6,16 +6,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.files import file_extension, without_extension
 
 __all__ = ["REPORT_TABLE", "SERIES_NAMES", "Search", "SeriesNames"]
+
+Made = TypeVar("Made")
 
 SeriesNames = Literal["study", "folder", "patient"]
 """How DICOM series are named: by study and series without anything of the patient, by their folder, or with the ID."""
@@ -57,6 +59,14 @@ class Search:
     only: Path | None = None
     own_masks: frozenset[Path] = field(default=frozenset())
     series_names: SeriesNames = "study"
+    _made: dict[Callable[[Search], Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, make: Callable[[Search], Made]) -> Made:
+        """What a function makes of this search, made when it is first asked for: every case asks for the same."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
 
     @cached_property
     def files(self) -> list[Path]:

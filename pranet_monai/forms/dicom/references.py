@@ -50,20 +50,18 @@ def is_segmentation(label: str) -> bool:
 
 def _segmentations(series: Series, search: Search) -> Iterator[Path]:
     """The segmentation objects that were drawn on the series and on no other, but for those of this run."""
-    every: list[Series] = []
-    for header in _segmentations_in(search):
-        if not header.segments:  # the others can only be told among all series
-            every = every or series_in(search)
-        found = drawn_on(header, [series] if header.segments else every)
+    for header, among_all in search.once(_segmentations_in):
+        found = drawn_on(header, [series]) if header.segments else among_all
         if len(found) == 1 and found[0].uids & series.uids:
             yield Path(header.place)
 
 
-def _segmentations_in(search: Search) -> Iterator[Header]:
+def _segmentations_in(search: Search) -> list[tuple[Header, list[Series]]]:
+    """All segmentation objects but for those of this run, each with the series among all that it was drawn on."""
     files = search.files if search.label_dir is None else Search(search.label_dir).files
-    for header in read_headers(dicom_files(files)):
-        if header.other == SEGMENTATION and Path(header.place).resolve() not in search.own_masks:
-            yield header
+    headers = [header for header in read_headers(dicom_files(files)) if header.other == SEGMENTATION]
+    others = [header for header in headers if Path(header.place).resolve() not in search.own_masks]
+    return [(header, drawn_on(header, series_in(search))) for header in others]
 
 
 def no_reference(item: Item, search: Search) -> str:
@@ -73,14 +71,9 @@ def no_reference(item: Item, search: Search) -> str:
         item: the series.
         search: where it was looked for.
     """
-    name, found = Path(item["image"]).name, series_in(search)
-    strange, unclear = list[str](), list[str]()
-    for one in _segmentations_in(search):
-        count = len(drawn_on(one, found))
-        if not count:
-            strange.append(one.place)
-        elif count > 1 and not one.segments:
-            unclear.append(one.place)
+    name, every = Path(item["image"]).name, search.once(_segmentations_in)
+    strange = [one.place for one, found in every if not found]
+    unclear = [one.place for one, found in every if len(found) > 1 and not one.segments]
     other = f"; {some_of(strange, 2)} is of a series that isn't here" if strange else ""
     other += f"; {some_of(unclear, 2)} doesn't say which of several series of its study it is of" if unclear else ""
     return (

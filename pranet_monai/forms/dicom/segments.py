@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from pranet_monai.data.labels import LabelMap, class_name, stated_label_map
 from pranet_monai.data.organs import ORGANS
 from pranet_monai.errors import BadCaseError, some_of
+from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.dicom.header import SEGMENTATION, Header, read_headers
 from pranet_monai.forms.dicom.pixels import read_dataset
 from pranet_monai.forms.dicom.places import dicom_files
@@ -94,6 +95,7 @@ def segment_classes(label: str, stack: Stack, label_map: LabelMap, remarks: list
         BadCaseError: an object can't be read, doesn't lie on the series, or names none of the classes.
     """
     columns, rows, slices, *_ = stack.shape
+    check_memory(label, (len(stack.frames), columns, rows, slices))
     classes = np.zeros((len(stack.frames), columns, rows, slices), dtype=np.uint8)
     for place in _of_same_series(label) if len(stack.frames) > 1 else [label]:
         with as_bad_case(f"{place}: found a segmentation that can't be read", "fix: export it again"):

@@ -90,6 +90,10 @@ class Series:
 
 def series_in(search: Search) -> list[Series]:
     """What :func:`series_of` makes of all that lies below a folder."""
+    return search.once(_series_in)
+
+
+def _series_in(search: Search) -> list[Series]:
     return series_of(read_headers(dicom_files(search.files)))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pranet_monai.errors import BadCaseError
+from pranet_monai.errors import BadCaseError, some_of
 from pranet_monai.forms.dicom.header import TIME_KEYS, Plane
 from pranet_monai.forms.remarks import with_remarks
 
@@ -132,7 +132,7 @@ def _without_doubles(
     """As many planes at each place; those that are there twice are taken once."""
     counts = Counter(len(place) for place in places)
     usual = max(counts, key=lambda count: (counts[count], -count))
-    if len(counts) == 1 and usual != 2:
+    if len(counts) == 1 and usual != 2 and _are_times(places[0]):
         return places
     single = [_distinct(place, pixels_of) if len(place) > usual or len(counts) == 1 else place for place in places]
     if len({len(place) for place in single}) == 1:
@@ -147,6 +147,12 @@ def _without_doubles(
         f"{name}: found {len(odd)} different planes at one place ({_files(odd)}), {usual} at most others; allowed: the "
         "same number everywhere; fix: export the whole series again, or remove what isn't part of it"
     )
+
+
+def _are_times(place: list[Plane]) -> bool:
+    """Whether planes at one place are told apart by more than their numbers, which copies may have anew."""
+    times = {tuple((key, plane.times.get(key)) for key in TIME_KEYS if key != "InstanceNumber") for plane in place}
+    return len(times) == len(place)
 
 
 def _distinct(place: list[Plane], pixels_of: Callable[[Plane], Hashable]) -> list[Plane]:
@@ -246,6 +252,4 @@ def _position(plane: Plane) -> np.ndarray:
 
 
 def _files(planes: Sequence[Plane]) -> str:
-    return ", ".join(
-        f"{Path(plane.place).name}{f' frame {plane.frame + 1}' if plane.frame else ''}" for plane in planes
-    )
+    return some_of(f"{Path(plane.place).name}{f' frame {plane.frame + 1}' if plane.frame else ''}" for plane in planes)

@@ -12,6 +12,7 @@ import pytest
 from pranet_monai.data.cases import find_cases
 from pranet_monai.data.labels import get_label_map
 from pranet_monai.forms import FORMS, Search
+from pranet_monai.forms.dicom import series as series_module
 from pranet_monai.forms.left_out import left_out_files
 from pranet_monai.transforms.load import LoadCased
 from pydicom.dataset import Dataset
@@ -105,3 +106,18 @@ def test_files_without_any_names_of_studies(tmp_path: Path) -> None:
     for path in (tmp_path / "in").rglob("*.dcm"):
         bare(path)
     assert all("found no reference" in told for told in references(tmp_path / "in").values())
+
+
+def test_many_series_without_a_reference_are_put_together_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study(tmp_path, "study and frame of reference")
+    for number in range(3, 7):
+        write_series(tmp_path / f"in/{number}", numbers(), grid(), header("MR", number=number))
+    make, made = series_module.series_of, list[int]()
+
+    def counted(headers: Any) -> list[series_module.Series]:
+        made.append(1)
+        return make(headers)
+
+    monkeypatch.setattr(series_module, "series_of", counted)
+    errors = [item.get("error", "") for item in find_cases(tmp_path / "in", "required")]
+    assert sum("found no reference of this series" in error for error in errors) == 5 and len(made) == 1

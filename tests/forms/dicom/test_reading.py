@@ -266,6 +266,20 @@ def test_a_whole_series_sent_twice_under_new_uids(tmp_path: Path) -> None:
     assert remarks_of(volume) == ["4 slices are there twice, with the same pixels: each was taken once"]
 
 
+def test_a_series_sent_three_times_under_new_uids(tmp_path: Path) -> None:
+    """No cine of three frames."""
+    shared = write_series(tmp_path / "a", numbers(), grid())
+    for name in "bc":
+        write_series(tmp_path / name, numbers(), grid(), shared)
+    np.testing.assert_array_equal(load(tmp_path).numpy(), numbers()[None])
+
+
+def test_a_long_cine_that_lacks_a_frame(tmp_path: Path) -> None:
+    write_series(tmp_path, numbers((7, 9, 3, 9)), grid(), header("MR"))
+    (tmp_path / "IM001002.dcm").unlink()
+    assert "and 3 more), 9 at most others" in refused(tmp_path)
+
+
 def test_a_cine_that_lacks_a_frame(tmp_path: Path) -> None:
     write_series(tmp_path, numbers((7, 9, 4, 5)), grid(), header("MR"))
     (tmp_path / "IM001002.dcm").unlink()

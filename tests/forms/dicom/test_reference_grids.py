@@ -127,3 +127,13 @@ def test_another_grid_is_refused(tmp_path: Path, put: Callable[[Dataset], None],
     item, mask = reference(tmp_path, change)
     with pytest.raises(BadCaseError, match=r"expert\.dcm: found a picture at .* mm that .*fix: resample it onto them"):
         DICOM.read_reference(item, mask, ACDC)
+
+
+def test_pictures_of_another_size_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    """A small file may claim, and unpack to, any number of pixels."""
+    item, mask = reference(tmp_path, lambda groups, picture: picture)
+    dataset = pydicom.dcmread(item["label"])
+    dataset.Rows = dataset.Columns = 30000
+    dataset.save_as(item["label"])
+    with pytest.raises(BadCaseError, match=r"found pictures of \(30000, 30000\) pixels; allowed: \(9, 9\)"):
+        DICOM.read_reference(item, mask, ACDC)
