@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,17 @@ import torch
 import yaml
 from monai.bundle import ConfigParser
 from pranet_monai.apps.model_card import large_files
-from pranet_monai.bundle_store import WEIGHTS, find_bundle
+from pranet_monai.bundle_store import CALIBRATION, SCORES, WEIGHTS, find_bundle
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.storage.atomic import atomic_write
+from pranet_monai.storage.hashing import file_sha256
+from pranet_monai.storage.tables import write_atomically
 from torch import Tensor, nn
 
-__all__ = ["bundle_network", "mean_weights", "put_into_bundle", "run", "save_weights"]
+__all__ = ["bundle_network", "mean_weights", "new_weights", "put_into_bundle", "run", "save_weights"]
+
+_TOLD = (*SCORES, CALIBRATION)
+"""What a bundle tells of its weights."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,11 +71,28 @@ def to_half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def put_into_bundle(state: Mapping[str, Tensor], folder: Path) -> Path:
-    """Write ``models/model.pt`` and its hash in ``large_files.yml``; a bundle refuses weights of another hash."""
+    """Write a state dict as the weights of a bundle, and say what :func:`new_weights` has removed."""
+    told = [path for path in _TOLD if (folder / path).is_file()]
+    with new_weights(folder) as partial:
+        torch.save(dict(state), partial)
+    if gone := [path.as_posix() for path in told if not (folder / path).is_file()]:
+        print(f"removed, as they were of other weights: {', '.join(gone)}")
+    return folder / WEIGHTS
+
+
+@contextmanager
+def new_weights(folder: Path) -> Iterator[Path]:
+    """A file to write a bundle's weights to; it becomes ``models/model.pt``, with its hash in ``large_files.yml``.
+
+    A bundle refuses weights of another hash. What was found of other weights, scores and calibration, is removed.
+    """
     target = folder / WEIGHTS
-    save_weights(state, target)
-    (folder / "large_files.yml").write_text(yaml.safe_dump(large_files(folder), sort_keys=False), encoding="utf-8")
-    return target
+    with atomic_write(target) as partial:
+        yield partial
+        if not target.is_file() or file_sha256(target) != file_sha256(partial):
+            for path in _TOLD:
+                (folder / path).unlink(missing_ok=True)
+    write_atomically(folder / "large_files.yml", yaml.safe_dump(large_files(folder), sort_keys=False))
 
 
 def save_weights(state: Mapping[str, Tensor], target: Path) -> None:

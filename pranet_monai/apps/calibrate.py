@@ -16,7 +16,7 @@ from pranet_monai.apps.cross_validation import fold_networks
 from pranet_monai.apps.segmenter import Segmenter
 from pranet_monai.apps.training import parts_of
 from pranet_monai.apps.workflow import as_path
-from pranet_monai.bundle_store import WEIGHTS, Bundle, find_bundle
+from pranet_monai.bundle_store import CALIBRATION, WEIGHTS, Bundle, find_bundle
 from pranet_monai.data.cases import cases_to_train
 from pranet_monai.data.splits import cases_of_split, load_split_parts, patient_of
 from pranet_monai.errors import BadCaseError, UsageError
@@ -28,7 +28,6 @@ from tqdm import tqdm
 
 __all__ = ["calibrate", "run"]
 
-FILE = Path("models/quality.json")
 _log = logging.getLogger(__name__)
 
 
@@ -90,7 +89,7 @@ def calibrate(
     parts = list(chain(*networks.values()))
     made_of = {"split": Path(split).name, "parts": parts, "copies": copies, "networks": len(networks)}
     result = calibrated(table.examples, sizes, file_sha256(found.folder / WEIGHTS), segmenter.passes, made_of)
-    write_calibration(target := output or found.folder / FILE, result)
+    write_calibration(target := output or found.folder / CALIBRATION, result)
     return target, result.validation
 
 
@@ -100,7 +99,7 @@ def _networks(
     """The split, and weights → its parts that these haven't seen."""
     if folds is None:
         own = parts_of(bundle, {})
-        return split or own.split, {bundle.folder / WEIGHTS: list(parts or _listed(own.val_part))}
+        return split or own.split, {bundle.folder / WEIGHTS: list(parts or own.val_part)}
     if split or parts:
         raise UsageError("--folds with --split or --part: found both; allowed: one, as the folds are the parts")
     split, weights_of = fold_networks(folds)
@@ -144,10 +143,6 @@ def _text(value: float) -> str:
     return f"{value:.3f}" if value == value else "-"
 
 
-def _listed(parts: str | Sequence[str]) -> list[str]:
-    return [parts] if isinstance(parts, str) else list(parts)
-
-
 def _patient(case: Mapping[str, Any], split: str, parts: Sequence[str]) -> str:
     """The patient of a case; in a random split each case counts as one."""
     if split.startswith("random_"):
@@ -159,6 +154,6 @@ def _patient(case: Mapping[str, Any], split: str, parts: Sequence[str]) -> str:
 def _trained_on(cases: Sequence[Mapping[str, Any]], bundle: Bundle, split: str) -> Sequence[Mapping[str, Any]]:
     """The training cases as far as they are in the folder: their references tell how large organs are."""
     try:
-        return cases_of_split(cases, split, _listed(parts_of(bundle, {}).train_part))
+        return cases_of_split(cases, split, parts_of(bundle, {}).train_part)
     except UsageError:  # a folder of validation cases alone
         return []

@@ -56,11 +56,11 @@ def cross_validate(training: Training, folds: int, overrides: Mapping[str, Any])
     for held_out in parts:
         one = replace(training, output=training.output / held_out)
         trained_on = [name for name in parts if name != held_out]
-        code = _train(one, {**overrides, "split": split, "train_part": trained_on, "val_part": held_out})
-        if code:
+        own_options = {"split": split, "train_part": trained_on, "val_part": held_out, "ckpt_dir": as_path(one.output)}
+        if code := one.run({**overrides, **own_options}):
             return code
-        codes.append(_judge(one, split, held_out, overrides))
-        report = one.output / "validation" / "report"
+        report, code = one.judge(one.output / LAST, split, held_out, _for_inference(one, overrides))
+        codes.append(code)
         definitions = json.loads((report / SUMMARY).read_text(encoding="utf-8"))["definitions"]
         own = read_csv(report / TABLE)
         scores[held_out] = summarise(own)
@@ -103,7 +103,7 @@ def _folds(training: Training, folds: int, overrides: Mapping[str, Any]) -> tupl
 def _dealt(training: Training, folds: int, overrides: Mapping[str, Any]) -> dict[str, list[str]]:
     own = parts_of(training.bundle, overrides)
     wanted = [f"fold{number}" for number in range(folds)]
-    both = [part for given in (own.train_part, own.val_part) for part in ([given] if isinstance(given, str) else given)]
+    both = [*own.train_part, *own.val_part]
     if sorted(both) == sorted(wanted):
         return {part: load_split_parts(own.split)[part] for part in wanted}
     cases, names = training.cases(own.split, both), training.classes()
@@ -116,18 +116,6 @@ def _dealt(training: Training, folds: int, overrides: Mapping[str, Any]) -> dict
     return {
         part: sorted(name for who in fold for name in listed[who]) for part, fold in zip(wanted, dealt, strict=True)
     }
-
-
-def _train(one: Training, overrides: Mapping[str, Any]) -> int:
-    if one.resume and (one.output / LAST).is_file():
-        return 0
-    return one.run({**overrides, "ckpt_dir": as_path(one.output)})
-
-
-def _judge(one: Training, split: str, part: str, overrides: Mapping[str, Any]) -> int:
-    if one.resume and (one.output / "validation" / "report" / SUMMARY).is_file():
-        return 0
-    return one.judge(one.output / LAST, split, part, _for_inference(one, overrides))
 
 
 def _for_inference(one: Training, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -13,21 +12,20 @@ from typing import Any
 import yaml
 from monai.bundle import ConfigParser
 from pranet_monai.apps.build_bundles import write_bundle
-from pranet_monai.apps.bundle_weights import put_into_bundle
-from pranet_monai.apps.calibrate import FILE as CALIBRATION
+from pranet_monai.apps.bundle_weights import new_weights
 from pranet_monai.apps.calibrate import calibrate
 from pranet_monai.apps.training import Parts, Training
 from pranet_monai.apps.workflow import SETUP_LOGGERS
-from pranet_monai.bundle_store import WEIGHTS, Bundle
-from pranet_monai.bundle_store.bundle import SUMMARY
+from pranet_monai.bundle_store import SCORES, WEIGHTS, Bundle
 from pranet_monai.bundle_store.find import name_to_type
-from pranet_monai.engines.weights import read_safely
+from pranet_monai.bundle_store.served import TRAINED
 from pranet_monai.errors import UsageError
 from pranet_monai.quiet import quiet
+from pranet_monai.storage.atomic import atomic_write
+from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["built", "data_of", "differing", "finish"]
 
-TRAINED = WEIGHTS.with_name("model_trained.pt")
 FORMER = "model_before.pt"
 _HARMLESS = ("network_def#pretrained",)  # weights to begin with
 
@@ -62,10 +60,11 @@ def differing(bundle: Bundle, overrides: Mapping[str, Any]) -> list[str]:
 
 
 def finish(training: Training, parts: Parts) -> int:
-    """Makes the best weights of a training the bundle's own, judges and calibrates them on the
-    validation part, and writes the card.
+    """Judges the best weights of a training on the validation part, makes them the bundle's own with their scores and
+    calibration, and writes the card.
 
-    The training's output gets ``validation/``, and the former weights as ``model_before.pt``.
+    The training's output gets ``validation/``, and the former weights as ``model_before.pt``. The bundle stays as it is
+    until the judging has ended. What is interrupted is finished by the next training with ``resume``.
 
     Args:
         training: that has ended well.
@@ -73,36 +72,47 @@ def finish(training: Training, parts: Parts) -> int:
 
     Returns:
         0, or 1 where a case couldn't be judged.
+
+    Raises:
+        SystemExit: see :meth:`Training.judge`.
+        UsageError: likewise; or all this has been done already.
     """
     folder = training.bundle.folder
-    target, scores = folder / WEIGHTS, folder / SUMMARY.parent
-    state = read_safely(folder / TRAINED)
-    if target.is_file():
-        os.replace(target, training.output / FORMER)
-    put_into_bundle(state, folder)
-    (folder / TRAINED).unlink()
-    shutil.rmtree(scores, ignore_errors=True)  # of former weights, as is
-    (folder / CALIBRATION).unlink(missing_ok=True)
-    code = 0
+    target, trained, code = folder / WEIGHTS, folder / TRAINED, 0
+    if not trained.is_file():
+        raise UsageError(
+            f"{trained}: found no weights of a training that would have to be put into the bundle; fix: leave out "
+            "--resume to train again"
+        )
     if parts.val_part:
-        code = training.judge(target, parts.split, parts.val_part, {})
-        scores.mkdir(parents=True)
-        for name in ("summary.json", "metrics.csv"):
-            shutil.copyfile(training.output / "validation" / "report" / name, scores / name)
+        report, code = training.judge(trained, parts.split, parts.val_part, {})
+    if target.is_file() and file_sha256(target) != file_sha256(trained):
+        _copy(target, training.output / FORMER)
+    with new_weights(folder) as partial:
+        shutil.copyfile(trained, partial)
+    if parts.val_part:
+        for scores in SCORES:
+            _copy(report / scores.name, folder / scores)
         _calibrate(training, parts)
     write_bundle(folder)
+    trained.unlink()
     print(f"{target}: the weights; {folder / 'docs' / 'README.md'}: their scores")
     print(f"pranet-monai segment INPUT OUTPUT --bundle {name_to_type(training.bundle)}")
     return code
 
 
+def _copy(source: Path, target: Path) -> None:
+    """To another file system, too, where a file can't be moved."""
+    with atomic_write(target) as partial:
+        shutil.copyfile(source, partial)
+
+
 def _calibrate(training: Training, parts: Parts) -> None:
     """What Dice to expect where there is no reference; a bundle without it is whole, too."""
-    given = [parts.val_part] if isinstance(parts.val_part, str) else list(parts.val_part)
     try:
         with quiet(*SETUP_LOGGERS):
             calibrate(
-                training.bundle.folder, training.data, split=parts.split, parts=given,
+                training.bundle.folder, training.data, split=parts.split, parts=parts.val_part,
                 device=training.device.get("device"),
             )  # fmt: skip
     except UsageError as error:

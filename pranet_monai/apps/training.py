@@ -11,20 +11,28 @@ from typing import Any
 from monai.bundle import ConfigParser
 from pranet_monai.apps.workflow import as_path, is_distributed, run_workflow
 from pranet_monai.bundle_store import Bundle
+from pranet_monai.bundle_store.bundle import SUMMARY
 from pranet_monai.data.cases import cases_to_train
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.data.splits import cases_of_split
+from pranet_monai.errors import UsageError
 
 __all__ = ["Parts", "Training", "parts_of"]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Who trains and who validates: ids of ``train.json``, with what was changed on the command line."""
+    """Who trains and who validates: ids of ``train.json``, with what was changed on the command line.
+
+    Attributes:
+        split: of the patients.
+        train_part: parts of the split that are trained on.
+        val_part: parts that validate; none where the training has no validation.
+    """
 
     split: str
-    train_part: str | Sequence[str]
-    val_part: str | Sequence[str]
+    train_part: list[str]
+    val_part: list[str]
 
 
 def parts_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Parts:
@@ -32,7 +40,8 @@ def parts_of(bundle: Bundle, overrides: Mapping[str, Any]) -> Parts:
     config = ConfigParser()
     config.read_config(bundle.config("train"))
     config["bundle_root"] = str(bundle.folder)
-    return Parts(*(overrides.get(id, config.get_parsed_content(id)) for id in ("split", "train_part", "val_part")))
+    split, *parts = (overrides.get(id, config.get_parsed_content(id)) for id in ("split", "train_part", "val_part"))
+    return Parts(split, *([part] if isinstance(part, str) else list(part) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,31 @@ class Training:
         label_map: LabelMap = config.get_parsed_content("label_map")
         return label_map.foreground
 
-    def judge(self, weights: Path, split: str, part: str | Sequence[str], overrides: Mapping[str, Any]) -> int:
-        """Segments the cases of a part and measures them, into ``validation`` of the output; returns the exit code."""
+    def judge(
+        self, weights: Path, split: str, part: str | Sequence[str], overrides: Mapping[str, Any]
+    ) -> tuple[Path, int]:
+        """Segments the cases of a part and measures them, into ``validation`` of the output.
+
+        With ``resume``, masks of these very weights are kept.
+
+        Returns:
+            The folder of the report, which holds scores, and 0, or 1 where a case couldn't be judged.
+
+        Raises:
+            SystemExit: it was stopped, or wrong use that it has named.
+            UsageError: no case could be judged.
+        """
         options = {"dataset_dir": as_path(self.data), "output_dir": as_path(self.output / "validation"), **self.device}
         options |= {"checkpointloader#load_path": as_path(weights)}
         options |= {"cases#only": [case["case"] for case in self.cases(split, part)], "cases#series_names": "folder"}
-        return run_workflow(self.bundle, ["inference", "evaluate"], "inference", options, overrides)
+        options |= {"resume": True} if self.resume else {}
+        code = run_workflow(self.bundle, ["inference", "evaluate"], "inference", options, overrides)
+        if code not in (0, 1):
+            raise SystemExit(code)
+        report = self.output / "validation" / "report"
+        if not (report / SUMMARY.name).is_file():
+            raise UsageError(
+                f"{report}: found no scores, as no case could be judged; fix: see the reasons in {report / 'cases.csv'}, "
+                "mend them, and run the same command with --resume"
+            )
+        return report, code

@@ -13,13 +13,16 @@ from pranet_monai.errors import UsageError
 from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.large_files import published_hashes
 
-__all__ = ["FORMAT", "SUMMARY", "WEIGHTS", "Bundle"]
+__all__ = ["CALIBRATION", "FORMAT", "SCORES", "SUMMARY", "WEIGHTS", "Bundle"]
 
 FORMAT = 1
 """What configs may ask of this package; a bundle states the number that it was made for as ``bundle_format``."""
 
 WEIGHTS = Path("models/model.pt")
+CALIBRATION = Path("models/quality.json")
 SUMMARY = Path("docs/validation/summary.json")
+SCORES = (SUMMARY, SUMMARY.with_name("metrics.csv"))
+"""Of the weights on the validation cases, as an evaluation's report holds them."""
 
 
 @dataclass(frozen=True)

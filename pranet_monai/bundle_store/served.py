@@ -11,7 +11,7 @@ from pathlib import Path
 from pranet_monai.bundle_store.bundle import WEIGHTS, Bundle
 from pranet_monai.errors import UsageError
 
-__all__ = ["MODELS", "check_serves", "served_bundles", "weights_files", "weights_line"]
+__all__ = ["MODELS", "TRAINED", "check_serves", "served_bundles", "weights_files", "weights_line"]
 
 MODELS = "model"
 """The folder of an app that holds its bundles; MONAI Label's own name for it."""

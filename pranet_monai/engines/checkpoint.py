@@ -74,10 +74,10 @@ class TrainingState:
             torch.save(state, partial)
 
     def restore(self, engine: Engine) -> None:
-        """Read the file into the objects and set the engine to the epoch after it.
+        """Read the file into the objects and set the engine to the epoch after it; after the last one, the engine ends.
 
         Raises:
-            UsageError: the file belongs to another training, by its objects or settings, or has all epochs already.
+            UsageError: the file belongs to another training, by its objects or settings.
         """
         state = read_safely(self.path)
         self._check(state, engine)
@@ -90,6 +90,13 @@ class TrainingState:
             best.best_metric, best.best_metric_epoch = state["best"]
         engine.state.epoch = int(state["epoch"])
         engine.state.iteration = engine.state.epoch * (engine.state.epoch_length or 0)
+        if engine.state.epoch == engine.state.max_epochs:
+            _log.warning(
+                "%s: has all of the training's %d epochs. To train longer, start a new training from its weights with "
+                "finetune_from.",
+                self.path,
+                engine.state.epoch,
+            )
 
     def _check(self, state: Mapping[str, Any], engine: Engine) -> None:
         missing = [name for name in self.objects if name not in state]
@@ -103,11 +110,6 @@ class TrainingState:
             raise UsageError(
                 f"{self.path}: is of another training: {'; '.join(changed)}. Resume with the former settings, or start "
                 "a new training from its weights with finetune_from."
-            )
-        if int(state["epoch"]) >= (engine.state.max_epochs or 0):
-            raise UsageError(
-                f"{self.path}: has all of the training's {engine.state.max_epochs} epochs: nothing to resume. To train "
-                "longer, start a new training from its weights with finetune_from."
             )
 
     def _settings_of(self, engine: Engine) -> dict[str, Any]:

@@ -50,11 +50,11 @@ class TrainedWeights:
     Args:
         path: the file, a plain state dict. One that another training left there becomes ``<path>.old``.
         network: whose weights to write.
-        validator: the evaluator of the network.
+        validator: the evaluator of the network; None writes the last weights, whatever the validation says.
         resume: the file is of this training.
     """
 
-    def __init__(self, path: str | Path, network: torch.nn.Module, validator: Any, resume: bool = False) -> None:
+    def __init__(self, path: str | Path, network: torch.nn.Module, validator: Any = None, resume: bool = False) -> None:
         self.path = Path(path)
         self.network = network
         self.validator = validator
@@ -62,7 +62,7 @@ class TrainedWeights:
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer."""
-        if len(self.validator.data_loader):
+        if self.validator is not None and len(self.validator.data_loader):
             self.validator.add_event_handler(Events.COMPLETED, self._save_if_best)
         else:
             engine.add_event_handler(Events.COMPLETED, self._save)

@@ -13,6 +13,7 @@ from fastapi import HTTPException
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
+from pranet_monai.bundle_store import CALIBRATION
 from pranet_monai.bundle_store.served import served_bundles
 from pranet_monai.errors import own_error
 from pranet_monai.label.infer import BundleSegmentation
@@ -59,7 +60,7 @@ class LabelApp(MONAILabelApp):
 
     def init_scoring_methods(self) -> dict[str, ExpectedDiceScoring]:
         """What the studies are scored by: the first bundle that has a calibration. It costs a segmentation of each."""
-        calibrated = [bundle.name for bundle in self.bundles if (bundle.folder / "models" / "quality.json").is_file()]
+        calibrated = [bundle.name for bundle in self.bundles if (bundle.folder / CALIBRATION).is_file()]
         if not calibrated or not self._scores:
             return {}
         return {EXPECTED_DICE: ExpectedDiceScoring(self._infers[calibrated[0]])}

@@ -9,6 +9,7 @@ import torch
 import yaml
 from pranet_monai.__main__ import main
 from pranet_monai.apps.bundle_weights import to_half_precision
+from pranet_monai.bundle_store import CALIBRATION, SCORES
 from pranet_monai.engines.weights import load_weights
 from pranet_monai.networks.nets import EMCADNet
 
@@ -36,6 +37,28 @@ def test_trained_weights_into_a_bundle(half: bool, tmp_path: Path) -> None:
         expected = trained.state_dict()[name]
         assert value.dtype == expected.dtype
         torch.testing.assert_close(value, expected, rtol=1e-3 if half else 0, atol=1e-7 if half else 0)
+
+
+def test_other_weights_leave_no_scores_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_bundle(tmp_path / "heart")
+    told = [folder / path for path in (*SCORES, CALIBRATION)]
+    for path in [*told, kept := folder / "docs" / "validation" / "unet" / "summary.json"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        torch.save(EMCADNet(**ARGUMENTS).state_dict(), tmp_path / f"{seed}.pt")
+    command = ["bundle-weights", str(tmp_path / "0.pt"), "--bundle", str(folder)]
+    assert main(command) == 0
+    assert "removed" not in capsys.readouterr().out
+    for path in [*told, kept]:
+        path.write_text("{}")
+    assert main(command) == 0
+    assert all(path.is_file() for path in told), "the same weights once more"
+    command[1] = str(tmp_path / "1.pt")
+    assert main(command) == 0
+    assert not any(path.exists() for path in told) and kept.is_file()
+    said = capsys.readouterr().out
+    assert "removed, as they were of other weights: docs/validation/summary.json, docs/validation/metrics.csv" in said
 
 
 def test_several_trainings_give_their_mean(tmp_path: Path) -> None:

@@ -186,6 +186,8 @@ def test_cross_validation(labelled_volumes: Path, tmp_path: Path, capsys: pytest
     last = tmp_path / "cv" / "fold1" / "model_last.pt"
     kept = last.read_bytes()
     shutil.rmtree(tmp_path / "cv" / "fold1" / "validation")
+    (tmp_path / "cv" / "fold0" / "training_state.pt").unlink()  # so that its weights may be any
+    shutil.copyfile(last, other := tmp_path / "cv" / "fold0" / "model_last.pt")
     assert main([*command, "--resume"]) == 0
-    assert last.read_bytes() == kept
+    assert last.read_bytes() == kept != other.read_bytes()
     assert json.loads((tmp_path / "cv" / "summary.json").read_text()) == summary

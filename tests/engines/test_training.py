@@ -162,8 +162,6 @@ def test_resume_without_a_state_says_so(tmp_path, caplog):
 
 def test_resume_refuses_what_it_cannot_continue(tmp_path):
     Training(tmp_path, 2).run()
-    with pytest.raises(UsageError, match="has all of the training's 2 epochs: nothing to resume"):
-        Training(tmp_path, 2, resume=True).run()
     with pytest.raises(UsageError, match="another training: number of epochs was 2, is 3; part was train, is all"):
         Training(tmp_path, 3, resume=True, part="all").run()
     state = torch.load(tmp_path / "state.pt", weights_only=True)
@@ -172,6 +170,36 @@ def test_resume_refuses_what_it_cannot_continue(tmp_path):
     with pytest.raises(UsageError, match="optimizer is missing"):
         Training(tmp_path, 3, resume=True).run()
     assert not list(tmp_path.glob(".partial*"))
+
+
+def test_a_training_that_has_all_epochs_only_ends_again(tmp_path, caplog):
+    """What a kill has kept it from writing at its end is then written."""
+    first = Training(tmp_path, 2, validate=False).run()
+    whole = (tmp_path / "best.pt").read_bytes()
+    (tmp_path / "best.pt").write_bytes(whole[:100])
+    again = Training(tmp_path, 2, resume=True, validate=False).run()
+    assert first.losses and not again.losses
+    assert (tmp_path / "best.pt").read_bytes() == whole
+    assert "has all of the training's 2 epochs. To train longer" in caplog.text
+
+
+def test_half_a_training_has_no_last_weights(tmp_path):
+    """Of a stopped one, only its state is there to go on with; validated or not."""
+    training = Training(tmp_path, 2)
+    TrainedWeights(tmp_path / "last.pt", training.network).attach(training.trainer)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    training.trainer.add_event_handler(Events.EPOCH_COMPLETED(once=1), stop)
+    with pytest.raises(KeyboardInterrupt):
+        training.run()
+    assert (tmp_path / "state.pt").is_file() and not (tmp_path / "last.pt").exists()
+    whole = Training(tmp_path, 2, resume=True)
+    TrainedWeights(tmp_path / "last.pt", whole.network).attach(whole.trainer)
+    whole.run()
+    last = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert all(torch.equal(last[name], value) for name, value in whole.network.state_dict().items())
 
 
 def test_slices_depend_on_seed_epoch_and_index_alone():
