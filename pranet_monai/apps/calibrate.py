@@ -88,7 +88,9 @@ def calibrate(
                 bar.update()
     parts = list(chain(*networks.values()))
     made_of = {"split": Path(split).name, "parts": parts, "copies": copies, "networks": len(networks)}
-    result = calibrated(table.examples, sizes, file_sha256(found.folder / WEIGHTS), segmenter.passes, made_of)
+    names = {case["case"] for case in validated}
+    examples_of_these = [one for one in table.examples if one.case in names]  # the file may hold those of other parts
+    result = calibrated(examples_of_these, sizes, file_sha256(found.folder / WEIGHTS), segmenter.passes, made_of)
     write_calibration(target := output or found.folder / CALIBRATION, result)
     return target, result.validation
 

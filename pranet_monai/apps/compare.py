@@ -98,7 +98,12 @@ def _metrics_file(path: str | Path) -> Path:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype={"case": str, "organ": str, "status": str})
+        table = pd.read_csv(
+            path,
+            dtype={"case": str, "organ": str, "status": str},
+            keep_default_na=False,  # a case may be called "NA"
+            na_values=dict.fromkeys(HIGHER_IS_BETTER, ["", "nan", "NaN"]),
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: can't be read as a table ({error})") from error
     absent = [name for name in ("case", "organ", "status") if name not in table]

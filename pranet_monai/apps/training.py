@@ -104,7 +104,7 @@ class Training:
         report = self.output / "validation" / "report"
         if not (report / SUMMARY.name).is_file():
             raise UsageError(
-                f"{report}: found no scores, as no case could be judged; fix: see the reasons in {report / 'cases.csv'}, "
-                "mend them, and run the same command with --resume"
+                f"{report}: found no scores, as no case could be judged; fix: mend what {report / 'cases.csv'} says, "
+                "and run the same command with --resume"
             )
         return report, code

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ RETRIES = 2
 DEATHS_IN_A_ROW = 10
 """Of each worker on average, without any result, after which the run is given up."""
 _STORE_BYTES = 128 << 20  # of a cluster made for the run: results are small
+_SILENT_SECONDS = 60.0  # without any worker, after which it is said
 _START_SECONDS = 600  # that a process may take before Ray gives it up; a busy machine needs more than the usual minute
 
 Do = Callable[[Mapping[str, Any]], CaseResult]
@@ -62,9 +64,11 @@ class RaySchedule:
             yield from self._results(ray)
 
     def _results(self, ray: Any) -> Iterator[CaseResult]:
-        workers, share = self._shares(ray.cluster_resources())
+        workers, share = self._shares([node["Resources"] for node in ray.nodes() if node["Alive"]])
         make = ray.remote(**share)(_Actor).remote
         waiting, left, deaths = deque(range(len(self))), len(self), _WorkerDeaths(workers)
+        # Ray's memory monitor has errors of its own, which are no RayActorError
+        deadly = ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError, ray.exceptions.ObjectLostError
         # an actor that isn't referred to any more ends, so that the last of these ends all
         running: dict[Any, tuple[Any, int | None]] = {}
         idle: deque[Any] = deque()
@@ -76,7 +80,11 @@ class RaySchedule:
         for _ in range(workers):
             start()
         while left:
-            (reference,), _ = ray.wait(list(running), num_returns=1)
+            found, _ = ray.wait(list(running), num_returns=1, timeout=_SILENT_SECONDS)
+            if not found:
+                _say_if_none_works(running, share)
+                continue
+            (reference,) = found
             actor, number = running.pop(reference)
             result: CaseResult | None
             try:
@@ -84,7 +92,7 @@ class RaySchedule:
                 idle.append(actor)
             except ray.exceptions.RayTaskError as error:  # nothing about a case: a full disk, no weights
                 raise error.cause from None
-            except ray.exceptions.RayActorError as error:
+            except deadly as error:
                 start()
                 result = deaths.count(number, error, self.cases)
                 if number is not None and result is None:
@@ -98,15 +106,28 @@ class RaySchedule:
             if number is not None and result is not None and result.status != "failed":
                 deaths.in_a_row = 0
 
-    def _shares(self, cluster: Mapping[str, float]) -> tuple[int, dict[str, float]]:
-        """How many workers, and what each gets of the cluster."""
-        cpus, gpus = int(cluster.get("CPU", 1)), int(cluster.get("GPU", 0)) if self.gpus else 0
+    def _shares(self, nodes: Sequence[Mapping[str, float]]) -> tuple[int, dict[str, float]]:
+        """How many workers, and what each gets of the cluster: no more than one of its machines has."""
+        gpus = int(sum(node.get("GPU", 0) for node in nodes)) if self.gpus else 0
+        hosts = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1 and (node.get("GPU") or not gpus)] or [1]
+        cpus = sum(hosts)
         workers = min(self.workers or gpus or max(1, cpus // 2), max(1, len(self)))
         # Ray gives a process as many threads as it has CPUs
-        share: dict[str, float] = {"num_cpus": cpus // workers if cpus >= workers else cpus / workers}
+        share: dict[str, float] = {"num_cpus": min(*hosts, cpus // workers) if cpus >= workers else cpus / workers}
         if gpus:
             share["num_gpus"] = 1 if gpus >= workers else gpus / workers
         return workers, share
+
+
+def _say_if_none_works(running: Mapping[Any, tuple[Any, int | None]], share: Mapping[str, float]) -> None:
+    """Tells on stderr that all workers are still waited for."""
+    if all(number is None for _, number in running.values()):
+        wanted = " and ".join(f"{number:g} {name.removeprefix('num_').upper()[:-1]}" for name, number in share.items())
+        print(
+            f"workers: none has started for {_SILENT_SECONDS:g} s, still waiting; each wants {wanted} of one machine; "
+            "fix: see that no other job of the cluster holds them",
+            file=sys.stderr,
+        )
 
 
 class _Actor:

@@ -49,8 +49,9 @@ class FileForm(Form):
         return [path for path in found if search.names_reference(path, self.extensions)]
 
     def find_masks(self, search: Search) -> list[dict[str, Any]]:
-        """See the base class."""
+        """See the base class; maps that a run has written beside its masks are none."""
         return [
             {"case": self.case_name(path, search.root), "form": self.name, "label": str(path)}
             for path in search.with_extension(self.extensions)
+            if not search.is_map(path, self.extensions)
         ]

@@ -32,6 +32,9 @@ _LABEL_FOLDER = re.compile(r"((labels?|masks?)([A-Z_\-].*)?|ground ?truth)", re.
 # x_gt (ACDC), x_seg, x-seg (BraTS), x_label, x.seg (3D Slicer), segmentation (KiTS)
 _LABEL_STEM = re.compile(r"(.*[_.\-])?(gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
 _LABEL_SUFFIXES = ("", "_gt", "_seg", "-seg", "_label", "_labels", "_mask", "_segmentation", ".seg")
+# of the maps that a run writes beside its mask, <case>_seg
+_MAP_SUFFIXES = ("_probabilities", "_quality")
+_MASK_ENDING = "_seg."
 # how the folder of the images begins, and that of their labels: image → masks is PraNet's training set
 _LABEL_WORDS = [(word, label) for word in ("images", "image", "img") for label in ("labels", "label", "masks", "mask")]
 _LABEL_WORDS += [("Original", "Ground Truth"), ("Original", "GroundTruth")]
@@ -99,6 +102,19 @@ class Search:
         folders = path.relative_to(self.root).parts[:-1]
         stem = without_extension(path, extensions)
         return any(_LABEL_FOLDER.fullmatch(name) for name in folders) or _LABEL_STEM.fullmatch(stem) is not None
+
+    def is_map(self, path: Path, extensions: tuple[str, ...]) -> bool:
+        """Whether a run has written the file beside a mask, and not as one."""
+        stem = without_extension(path, extensions)
+        return any(
+            stem.endswith(end) and path.with_name(stem.removesuffix(end)) in self._masked for end in _MAP_SUFFIXES
+        )
+
+    @cached_property
+    def _masked(self) -> set[Path]:
+        """Cases with a mask of a run's name, by where it lies."""
+        names = ((path, path.name.rpartition(_MASK_ENDING)[0]) for path in self.files)
+        return {path.with_name(case) for path, case in names if case}
 
     def reference_file(self, image: Path, extensions: tuple[str, ...]) -> Path | None:
         """The first file that is there among the places where people keep the reference of this image."""

@@ -112,11 +112,18 @@ def _write(result: Segmentation, ending: str) -> str:
     """The mask in a file of its own, which the server sends and removes."""
     handle, target = tempfile.mkstemp(suffix=ending)
     os.close(handle)
+    try:
+        return _written(result, target, ending)
+    except BaseException:
+        Path(target).unlink(missing_ok=True)
+        raise
+
+
+def _written(result: Segmentation, target: str, ending: str) -> str:
     if ending in (".nii", ".nii.gz"):
         return str(result.save(target))
     mask = result.mask
     if mask.ndim > 3:
-        Path(target).unlink()
         raise UsageError(f"result_extension {ending}: found a cine of {mask.shape[3]} frames; allowed for it: .nii.gz")
     write_itk(mask.reshape(mask.shape + (1,) * (3 - mask.ndim)), target, result.affine, None, True)
     return target

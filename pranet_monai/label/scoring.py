@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +13,18 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from pranet_monai.bundle_store.served import weights_files
-from pranet_monai.errors import UsageError
+from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.label.infer import BundleSegmentation
 from pranet_monai.storage.hashing import file_sha256
 
 __all__ = ["EXPECTED_DICE", "ExpectedDiceScoring", "LowestExpectedDice"]
 
+_log = logging.getLogger(__name__)
+
 EXPECTED_DICE = "expected_dice"
-"""What a study's image is told with in the datastore: ``dice`` of its worst organ, and the ``weights`` that say so."""
+"""What a study's image is told with in the datastore: ``dice`` of its worst organ, and the ``weights`` that say so;
+where it can't be segmented, ``dice`` is None and ``reason`` says why.
+"""
 
 
 class ExpectedDiceScoring(ScoringMethod):
@@ -52,10 +57,18 @@ class ExpectedDiceScoring(ScoringMethod):
         weights = file_sha256(self.model.bundle.folder / "models" / name)
         for image in images:
             if datastore.get_image_info(image).get(EXPECTED_DICE, {}).get("weights") != weights:
-                dice = self._worst(str(datastore.get_image_uri(image)), name, request)
-                datastore.update_image_info(image, {EXPECTED_DICE: {"dice": dice, "weights": weights}})
+                told = self._told(str(datastore.get_image_uri(image)), name, request)
+                datastore.update_image_info(image, {EXPECTED_DICE: {**told, "weights": weights}})
                 scored += 1
         return {"scored": scored, "kept": len(images) - scored, "seconds": round(time.monotonic() - started, 1)}
+
+    def _told(self, path: str, weights: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What is said of an image but for its weights; one that can't be segmented keeps no other from its score."""
+        try:
+            return {"dice": self._worst(path, weights, request)}
+        except BadCaseError as error:
+            _log.warning("no score: %s", error)
+            return {"dice": None, "reason": str(error)}
 
     def _worst(self, path: str, weights: str, request: Mapping[str, Any]) -> float | None:
         """The lowest expected Dice of its organs and frames; None where no organ was found."""

@@ -137,6 +137,16 @@ def test_command_prints_writes_and_lists_unmatched(tmp_path: Path, capsys: pytes
     assert json.loads((tmp_path / "out" / "comparison.json").read_text())["only_a"] == ["003"]
 
 
+def test_names_that_look_like_no_value(tmp_path: Path) -> None:
+    """Also after what a spreadsheet is kept from running by an apostrophe."""
+    scores = {"NA": 0.5, "null": 0.6, "'=1": 0.7}
+    a = table(tmp_path / "a", scores, organ="nan")
+    b = table(tmp_path / "b", {case: dice + 0.1 for case, dice in scores.items()} | {"None": 0.9}, organ="nan")
+    result = compare(a, b)
+    assert result["only_a"] == [] and result["only_b"] == ["None"]
+    assert row(result, "dice", "nan")["n"] == 3 and row(result, "dice", "nan")["difference"] == pytest.approx(0.1)
+
+
 def test_tables_that_do_not_belong_together(tmp_path: Path) -> None:
     a = table(tmp_path / "a", {"1": 0.8})
     with pytest.raises(UsageError, match="no case in common"):

@@ -48,6 +48,18 @@ def command(predictions: Path, labels: Path, output: Path, *more: str) -> int:
     return main(["evaluate", "--predictions", str(predictions), "--labels", str(labels), *common, *more])
 
 
+def test_maps_beside_masks_are_no_predictions(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """As ``segment --quality-map`` and ``--save-probabilities`` leave them; a case may be called so all the same."""
+    predictions, labels = folders
+    for name in ("a_quality", "a_probabilities"):
+        write(predictions / "site" / f"{name}.nii.gz", heart().astype(np.float32) / 3)
+    write(predictions / "site" / "c_quality.nii.gz", heart())
+    write(labels / "c_quality.nii.gz", heart())
+    assert command(predictions, labels, tmp_path / "out") == 0
+    rows = read(tmp_path / "out", "cases.csv")
+    assert sorted(rows["case"]) == ["site/a", "site/b", "site/c_quality"] and set(rows["status"]) == {"ok"}
+
+
 def test_numbers_and_table(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(*folders, tmp_path / "out") == 0
     rows = read(tmp_path / "out", "metrics.csv").query("organ == 'left_ventricle'").set_index("case")

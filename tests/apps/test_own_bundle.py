@@ -92,5 +92,5 @@ def test_no_case_that_can_be_judged_is_one_sentence(
 ) -> None:
     by_each_case(monkeypatch, lambda self, case, *_: CaseResult("patient0_ED", "failed", "no light"))
     assert main(["train", "mine", "data", "out", *QUICK]) == 2
-    assert "found no scores, as no case could be judged; fix: see the reasons in" in capsys.readouterr().err
+    assert "found no scores, as no case could be judged; fix: mend what" in capsys.readouterr().err
     assert [path.name for path in (folder / "models").iterdir()] == ["model_trained.pt"]

@@ -20,7 +20,7 @@ from pranet_monai.quality import write_calibration
 from pranet_monai.quality.calibration import Calibration, OrganSize
 from pranet_monai.quality.model import DiceModel
 from pranet_monai.storage.hashing import file_sha256
-from pranet_monai.storage.tables import read_csv
+from pranet_monai.storage.tables import read_csv, write_csv
 
 ORGANS = ("right_ventricle", "myocardium", "left_ventricle")
 
@@ -107,6 +107,11 @@ def test_calibrate_writes_what_runs_use(
     first = (bundle / "models" / "quality.json").read_bytes()
     assert main([*command, "--examples", str(table), "--quiet"]) == 0  # from the table, without the network
     assert (bundle / "models" / "quality.json").read_bytes() == first
+    write_csv(
+        table, [*rows, *({**row, "case": "other", "patient": "other", "dice": 0.1} for row in rows)], list(rows[0])
+    )
+    assert main([*command, "--examples", str(table), "--quiet"]) == 0
+    assert (bundle / "models" / "quality.json").read_bytes() == first, "a part that wasn't asked for changes nothing"
     image = sample / "imagesTr" / "phantom001_ED.nii.gz"
     assert segment(image, tmp_path / "out", bundle, quiet=True, labels="none") == 0
     (row,) = read_csv(tmp_path / "out" / "report" / "cases.csv")

@@ -100,6 +100,60 @@ def test_workers_that_never_live_end_the_run(tmp_path: Path, monkeypatch: pytest
         list(schedule(tmp_path, workers=1))
 
 
+@pytest.mark.parametrize("name", ["OutOfMemoryError", "ObjectLostError"])
+def test_what_the_memory_monitor_kills_costs_a_retry(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get, left = ray.get, [1]
+    killed = {"OutOfMemoryError": ("",), "ObjectLostError": ("ab", None, "")}[name]
+
+    def get_or_die(reference: Any) -> Any:
+        found = get(reference)
+        if found is not None and left:
+            left.pop()
+            raise getattr(ray.exceptions, name)(*killed)
+        return found
+
+    monkeypatch.setattr(ray, "get", get_or_die)
+    results = list(schedule(tmp_path))
+    assert sorted(result.case for result in results) == sorted(case["case"] for case in CASES)
+    assert {result.status for result in results} == {"ok"}
+    assert len(list(tmp_path.glob("*.done_by_*"))) == len(CASES) + 1 and not left
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "expected"),
+    [
+        ([(4, 0), (4, 0), (4, 0)], 2, (2, {"num_cpus": 4})),  # 6 of 12 would fit nowhere
+        ([(8, 1), (64, 0)], None, (1, {"num_cpus": 8, "num_gpus": 1})),  # the GPU is beside 8 CPUs
+        ([(0, 0), (2, 0)], 4, (4, {"num_cpus": 0.5})),  # a head that takes no work
+        ([(16, 0)], 3, (3, {"num_cpus": 5})),
+        ([(16, 4)], None, (4, {"num_cpus": 4, "num_gpus": 1})),
+        ([(8, 1)], 4, (4, {"num_cpus": 2, "num_gpus": 0.25})),
+    ],
+)
+def test_a_worker_fits_on_a_machine(
+    nodes: list[tuple[int, int]], workers: int | None, expected: tuple[int, dict[str, float]], tmp_path: Path
+) -> None:
+    resources = [{"CPU": float(cpus), **({"GPU": float(gpus)} if gpus else {})} for cpus, gpus in nodes]
+    assert RaySchedule(CASES, partial(Worker, tmp_path), workers)._shares(resources) == expected
+
+
+def slow_worker(folder: Path) -> Worker:
+    time.sleep(3)
+    return Worker(folder)
+
+
+def test_it_says_that_no_worker_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray_schedule, "_SILENT_SECONDS", 1.0)
+    results = list(RaySchedule(CASES[:1], partial(slow_worker, tmp_path), 1))
+    assert [result.status for result in results] == ["ok"]
+    said = capsys.readouterr().err
+    assert "workers: none has started for 1 s, still waiting; each wants" in said and "CPU of one machine" in said
+
+
 def test_what_no_worker_can_load_is_wrong_use() -> None:
     with pytest.raises(UsageError, match="found no weights"):
         list(RaySchedule(CASES, partial(broken, "found no weights"), 1))
