@@ -6,6 +6,7 @@ from __future__ import annotations
 import zlib
 from typing import BinaryIO
 
+from monai.utils import optional_import
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.dicom.places import unpacked_size
 from pranet_monai.storage.memory import available_memory, readable_bytes
@@ -18,8 +19,7 @@ COPIES = 3
 SMALL_FILE = 1 << 20
 """Bytes below which a file is read without asking how much memory is left, which takes as long as reading it."""
 
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-_META_AT, _META_LENGTH = 132, 12  # of the element that says how long the file's first part is, which isn't deflated
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _STEP = 1 << 20
 
 
@@ -45,14 +45,14 @@ def check_inflated_size(place: str, file: BinaryIO) -> None:
     Raises:
         BadCaseError: when memory doesn't hold it.
     """
-    start = file.read(_META_AT + 1024)
-    file.seek(0)
-    if _DEFLATED not in start:
-        return
-    most = _most()
-    file.seek(_META_AT + _META_LENGTH + int.from_bytes(start[_META_AT + 8 : _META_AT + _META_LENGTH], "little"))
-    if most is not None and _inflates_to_more(file, most):
-        raise _too_large(place, f"deflated data of more than {readable_bytes(most)}", most)
+    reader, _ = optional_import("pydicom.filereader")
+    reader.read_preamble(file, force=True)
+    # the file's first part, which isn't deflated: read as pydicom reads it, whatever length it claims to have
+    meta = reader.read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") == _DEFLATED:
+        most = _most()
+        if most is not None and _inflates_to_more(file, most):
+            raise _too_large(place, f"deflated data of more than {readable_bytes(most)}", most)
     file.seek(0)
 
 

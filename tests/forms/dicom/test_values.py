@@ -193,8 +193,9 @@ def test_a_small_zip_that_unpacks_to_more_than_memory(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("available, fits", [(13_000_000, True), (11_000_000, False)])
+@pytest.mark.parametrize("version", [b"\0\1", bytes(3000)], ids=["", "long meta information"])
 def test_a_deflated_file_that_unpacks_to_more_than_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: int, fits: bool, zipped: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: int, fits: bool, zipped: bool, version: bytes
 ) -> None:
     """pydicom unpacks such a file whole, even for its header."""
     source = tmp_path / "in"
@@ -202,6 +203,7 @@ def test_a_deflated_file_that_unpacks_to_more_than_memory(
     (path,) = source.iterdir()
     dataset = pydicom.dcmread(path)
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.file_meta.FileMetaInformationVersion = version
     pydicom.dcmwrite(path, dataset)
     assert path.stat().st_size < 100_000
     if zipped:
