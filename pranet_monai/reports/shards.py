@@ -21,6 +21,8 @@ __all__ = ["merged_run", "settings_of_shards", "unfinished_shards", "write_shard
 
 _OWN = ("started", "finished", "seconds", "cases", "left_out", "seconds_per_case")
 """Of run.json: what the shards of a run don't have in common."""
+_MARK = ("bundle", "weights", "precision", "label_map", "kind")
+"""Of run.json: what decides masks, and so tells the shards of one run from those of another."""
 
 
 def write_shard_record(folder: RunFolder, label_map: LabelMap, kind: Kind, expects_dice: bool) -> None:
@@ -56,20 +58,21 @@ def settings_of_shards(output_dir: str | Path) -> dict[str, Any]:
 
 
 def unfinished_shards(output_dir: str | Path) -> list[Shard]:
-    """Those of the youngest division that haven't begun or haven't ended."""
-    shards = {folder.shard: folder for folder in RunFolder(output_dir).shards()}
-    count = next(reversed(shards)).count if shards else 0  # type: ignore[union-attr]
+    """Those of the youngest division that haven't begun, haven't ended, or ended in another run than the youngest of
+    those that have: with other weights, say.
+    """
+    folders = RunFolder(output_dir).shards()
+    count = folders[-1].shard.count if folders else 0  # type: ignore[union-attr]
     wanted = [Shard(number + 1, count) for number in range(count)]
-    return [shard for shard in wanted if shard not in shards or not shards[shard].run_record.is_file()]
+    records = _run_records([folder for folder in folders if folder.shard in wanted])
+    marks = {shard: [record.get(name) for name in _MARK] for shard, record in records.items()}
+    youngest = next(reversed(marks.values()), None)
+    return [shard for shard in wanted if str(shard) not in marks or marks[str(shard)] != youngest]
 
 
 def merged_run(shards: Sequence[RunFolder]) -> Row:
     """What ``run.json`` says of a run in shards: what they have in common, by the youngest; and each one's own."""
-    records = {
-        str(folder.shard): json.loads(folder.run_record.read_text(encoding="utf-8"))
-        for folder in shards
-        if folder.run_record.is_file()
-    }
+    records = _run_records(shards)
     if not records:
         return {}
     started, finished = min(r["started"] for r in records.values()), max(r["finished"] for r in records.values())
@@ -77,3 +80,9 @@ def merged_run(shards: Sequence[RunFolder]) -> Row:
     common = {name: value for name, value in list(records.values())[-1].items() if name not in _OWN}
     own = {shard: {name: record[name] for name in _OWN[:4]} for shard, record in records.items()}
     return {**common, "started": started, "finished": finished, "seconds": seconds, "shards": own}
+
+
+def _run_records(shards: Sequence[RunFolder]) -> dict[str, Row]:
+    """What ``run.json`` says, of the shards that have ended."""
+    ended = [folder for folder in shards if folder.run_record.is_file()]
+    return {str(folder.shard): json.loads(folder.run_record.read_text(encoding="utf-8")) for folder in ended}

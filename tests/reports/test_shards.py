@@ -171,6 +171,20 @@ def test_merging_measures_as_the_shards_did(tmp_path: Path) -> None:
     assert settings_of_shards(tmp_path)["label_map"] == get_label_map("acdc")
 
 
+def test_shards_of_a_former_run_have_not_ended(tmp_path: Path) -> None:
+    """A run with other weights has done one shard; the other one waits its turn, and has the former run's rows."""
+    weights = [tmp_path / "old.pt", tmp_path / "new.pt"]
+    for path in weights:
+        path.write_text(path.name)
+    for shard in ("1/2", "2/2"):
+        RunReport(tmp_path, "acdc", shard=shard).finish({"weights": weights[0]})
+    assert unfinished_shards(tmp_path) == []
+    RunReport(tmp_path, "acdc", shard="1/2").finish({"weights": weights[1]})
+    assert unfinished_shards(tmp_path) == [Shard(2, 2)]
+    RunReport(tmp_path, "acdc", shard="2/2", resume=True).finish({"weights": weights[1]})
+    assert unfinished_shards(tmp_path) == []
+
+
 def test_no_shard_begins_within_a_whole_run(tmp_path: Path) -> None:
     """It would take the rows away that the whole run has written."""
     whole = RunReport(tmp_path, "acdc")
