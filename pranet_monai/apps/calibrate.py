@@ -18,7 +18,7 @@ from pranet_monai.apps.training import parts_of
 from pranet_monai.apps.workflow import as_path
 from pranet_monai.bundle_store import CALIBRATION, WEIGHTS, Bundle, find_bundle
 from pranet_monai.data.cases import cases_to_train
-from pranet_monai.data.splits import cases_of_split, load_split_parts, patient_of
+from pranet_monai.data.splits import cases_of_split, load_split_parts, patient_of_case
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.quality.calibration import write_calibration
 from pranet_monai.quality.example_table import ExampleTable
@@ -146,11 +146,12 @@ def _text(value: float) -> str:
 
 
 def _patient(case: Mapping[str, Any], split: str, parts: Sequence[str]) -> str:
-    """The patient of a case; in a random split each case counts as one."""
+    """The patient of a case; in a random split each case counts as one, unless its layout tells whose it is."""
+    name = str(case.get("patient", case["case"]))
     if split.startswith("random_"):
-        return str(case["case"])
+        return name
     known = load_split_parts(split)
-    return patient_of(case["case"], [name for part in parts for name in known[part]]) or str(case["case"])
+    return patient_of_case(case, [patient for part in parts for patient in known[part]]) or name
 
 
 def _trained_on(cases: Sequence[Mapping[str, Any]], bundle: Bundle, split: str) -> Sequence[Mapping[str, Any]]:

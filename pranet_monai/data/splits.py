@@ -14,7 +14,7 @@ from typing import Any
 
 from pranet_monai.errors import UsageError, some_of
 
-__all__ = ["cases_of_split", "load_split", "load_split_parts", "patient_of"]
+__all__ = ["cases_of_split", "load_split", "load_split_parts", "patient_of", "patient_of_case"]
 
 _log = logging.getLogger(__name__)
 
@@ -126,16 +126,17 @@ def cases_of_split(
         return chosen
     patients = [patient for one in parts for patient in load_split(name, one)]
     chosen = _cases_of_patients(cases, patients, f"split {name!r}, part {part!r}")
-    _check_apart(name, part, {patient for case in apart_from if (patient := _patient_of_case(case, patients))})
+    _check_apart(name, part, {patient for case in apart_from if (patient := patient_of_case(case, patients))})
     return chosen
 
 
-def _patient_of_case(case: Mapping[str, Any], patients: list[str]) -> str | None:
+def patient_of_case(case: Mapping[str, Any], patients: list[str]) -> str | None:
+    """The patient of a case as ``find_cases`` lists it: by the data set's layout, or else by its name."""
     return patient_of(case.get("patient", case["case"]), patients)
 
 
 def _cases_of_patients(cases: Sequence[Mapping[str, Any]], patients: list[str], where: str) -> list[Mapping[str, Any]]:
-    found = [(_patient_of_case(case, patients), case) for case in cases]
+    found = [(patient_of_case(case, patients), case) for case in cases]
     unusable = [f"{case['case']}: {case['error']}" for patient, case in found if patient and "error" in case]
     if unusable:
         raise UsageError(f"{where}: cases that can't be used:\n  " + "\n  ".join(unusable))

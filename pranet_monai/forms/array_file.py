@@ -76,11 +76,6 @@ class ArrayFile(FileForm, VolumeForm):
 
 def _volume(path: str, names: Sequence[str], item: Item) -> MetaTensor:
     array = _read(path, names)
-    if array.ndim not in (2, 3) or array.dtype.kind not in "biuf" or not array.size:
-        raise BadCaseError(
-            f"{path}: found an array of type {array.dtype} and shape {array.shape}; allowed: numbers, (H, W) or "
-            "(D, H, W), no axis of size 0; fix: preprocess the case again"
-        )
     exact = array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
     voxels = finite_voxels(path, torch.from_numpy(exact))
     slices = (voxels[None] if voxels.ndim == 2 else voxels).permute(1, 2, 0)
@@ -108,21 +103,32 @@ def _read(path: str, names: Sequence[str]) -> np.ndarray:
         found = sorted(arrays)
         name = next((name for name in names if name in found), None)
         if name is not None:
-            check_memory(path, _claimed_shape(path, arrays, name))
+            shape, dtype = _claim(arrays, name)
+            _check_claim(path, shape, dtype)
+            check_memory(path, shape)
             return np.asarray(arrays[name])
     raise BadCaseError(f"{path}: found arrays {', '.join(found) or '(none)'}; allowed: one called {' or '.join(names)}")
 
 
-def _claimed_shape(path: str, arrays: Any, name: str) -> Sequence[int]:
-    """By the array's header alone."""
+def _claim(arrays: Any, name: str) -> tuple[tuple[int, ...], np.dtype | None]:
+    """Shape and type by the array's header alone."""
     if not isinstance(arrays, np.lib.npyio.NpzFile) or arrays.zip is None:
-        return tuple(getattr(arrays[name], "shape", None) or ())
+        return tuple(getattr(arrays[name], "shape", None) or ()), getattr(arrays[name], "dtype", None)
     with arrays.zip.open(f"{name}.npy") as member:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         version = np.lib.format.read_magic(member)
         if version not in read:
             raise ValueError(f"array format {version}")
-        return tuple(read[version](member)[0])
+        shape, _, dtype = read[version](member)
+        return tuple(shape), dtype
+
+
+def _check_claim(path: str, shape: tuple[int, ...], dtype: np.dtype | None) -> None:
+    if len(shape) not in (2, 3) or dtype is None or dtype.kind not in "biuf" or 0 in shape:
+        raise BadCaseError(
+            f"{path}: found an array of type {dtype} and shape {shape}; allowed: numbers, (H, W) or "
+            "(D, H, W), no axis of size 0; fix: preprocess the case again"
+        )
 
 
 def _open(path: str) -> Any:

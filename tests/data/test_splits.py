@@ -7,8 +7,9 @@ from bisect import bisect_right
 from pathlib import Path
 
 import pytest
+from pranet_monai.apps import calibrate
 from pranet_monai.data import splits
-from pranet_monai.data.splits import cases_of_split, load_split, load_split_parts, patient_of
+from pranet_monai.data.splits import cases_of_split, load_split, load_split_parts, patient_of, patient_of_case
 from pranet_monai.errors import UsageError
 
 NAMES = sorted(path.stem for path in (Path(splits.__file__).parent / "splits").glob("*.json"))
@@ -136,6 +137,21 @@ def test_unknown_names_list_the_known() -> None:
 )
 def test_patient_of_a_case(case: str, patient: str | None) -> None:
     assert patient_of(case, ["patient001", "patient003", "patient010"]) == patient
+
+
+def test_a_layout_tells_the_patient_better_than_a_name() -> None:
+    case = {"case": "labelled/case0005_slice000", "patient": "img0005"}
+    assert patient_of_case(case, ["img0005", "case0005"]) == "img0005"
+    assert patient_of_case({"case": "labelled/case0005_slice000"}, ["img0005", "case0005"]) == "case0005"
+
+
+@pytest.mark.parametrize("split", ["random_8_2", "own.json"])
+def test_calibration_leaves_out_all_cases_of_a_patient(tmp_path: Path, split: str) -> None:
+    (tmp_path / "own.json").write_text('{"parts": {"val": ["img0005"]}}', encoding="utf-8")
+    split = split if split.startswith("random") else str(tmp_path / split)
+    cases = [{"case": f"labelled/case0005_slice00{number}", "patient": "img0005"} for number in range(3)]
+    assert {calibrate._patient(case, split, ["val"]) for case in cases} == {"img0005"}
+    assert calibrate._patient({"case": "labelled/x"}, split, ["val"]) == "labelled/x"
 
 
 def test_validation_is_apart_from_training() -> None:

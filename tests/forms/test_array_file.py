@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -61,12 +62,31 @@ def test_without_h5py_it_says_what_to_install(tmp_path: Path, monkeypatch: pytes
         ({"image": VOLUME[:, :0]}, r"shape \(2, 0, 4\)"),
         ({"image": np.full((3, 3), np.nan)}, "9 NaN"),
         ({"image": np.array([["a"]])}, "type <U1"),
-        ({"image": np.array([None])}, "can't be read"),
+        ({"image": np.zeros((2, 2), np.complex64)}, "type complex64"),
+        ({"image": np.array([None])}, r"type object and shape \(1,\)"),
     ],
 )
 def test_bad_files_say_what_is_wrong(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(BadCaseError, match=message):
         LoadCased("image")({"image": save(tmp_path / "x.npz", **arrays)})
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.h5"])
+def test_a_type_is_refused_before_it_is_unpacked(tmp_path: Path, name: str) -> None:
+    """A text of 10 million letters: few bytes on disk, 40 MB in memory."""
+    dtype = np.dtype("<U10000000") if name == "x.npz" else np.dtype("S40000000")
+    if name == "x.npz":
+        np.savez_compressed(tmp_path / name, image=np.zeros((1, 1), dtype))
+    else:
+        with h5py.File(tmp_path / name, "w") as file:
+            file.create_dataset("image", (1, 1), dtype, chunks=(1, 1), compression="gzip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadCaseError, match=f"{name}: found an array of type .*0000000 and shape"):
+            LoadCased("image")({"image": str(tmp_path / name)})
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["x.npz", "x.h5"])
