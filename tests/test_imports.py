@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks": NETWORK_PARTS,
     "losses": set(),
     "runtimes": {"storage"},
-    "inferers": {"geometry", "transforms"},
+    "inferers": {"geometry", "storage", "transforms"},
     "data.organs": set(),
     "data.labels": {"data.organs"},
     "forms": {"data.labels", "data.organs", "geometry", "quiet", "storage"},

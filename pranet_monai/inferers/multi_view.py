@@ -14,6 +14,7 @@ from pranet_monai.geometry import ANATOMICAL_AXES
 from pranet_monai.inferers.resampling import Resampling
 from pranet_monai.inferers.slice_volume import SliceVolumeInferer
 from pranet_monai.inferers.watching import WatchableInferer, Watcher
+from pranet_monai.storage.memory import available_memory, readable_bytes
 from pranet_monai.transforms.slicing import SliceStack
 from torch import Tensor
 
@@ -24,7 +25,8 @@ class MultiViewInferer(WatchableInferer):
     """Segments a volume by its axial, coronal and sagittal slices together.
 
     For a network that was trained on the slices of every view it is given. Each view costs a pass of its own, and the
-    logits of the whole volume stay in memory: ``classes x voxels`` in ``float32``, twice over.
+    logits of the whole volume stay in memory: ``classes x voxels`` in ``float32``, twice over,
+    and three times where a watcher compares the first view.
 
     Args:
         inferer: what segments each view; its ``axis`` is replaced, its ``output`` and ``activation`` are those of the
@@ -80,13 +82,16 @@ class MultiViewInferer(WatchableInferer):
             ``(B, T * K', H, W, D)``, as :class:`SliceVolumeInferer` gives it.
 
         Raises:
-            BadCaseError: inputs that have one view only, and see :class:`SliceVolumeInferer`.
+            BadCaseError: inputs that have one view only, too little memory for the views' logits, and see
+                :class:`SliceVolumeInferer`.
             UsageError: see :class:`SliceVolumeInferer`.
         """
         if inputs.ndim != 5:
             raise BadCaseError(f"several views need volumes (B, C, H, W, D), got {tuple(inputs.shape)}")
         first, *others = self._views
         logits = first(inputs, network, *args, **kwargs).as_subclass(Tensor)
+        if others:
+            _check_memory(logits, 2 if self.watcher is not None else 1)
         alone = [logits.clone()] if self.watcher is not None and self.passes > 1 else []
         for view in others:
             logits += view(inputs, network, *args, **kwargs).as_subclass(Tensor)
@@ -104,6 +109,17 @@ class MultiViewInferer(WatchableInferer):
         with torch.inference_mode(False):  # or later transforms could not change it in place
             volume = decided.unflatten(0, (-1, frames)).flatten(1, 2).clone()
         return convert_to_dst_type(volume, inputs, dtype=volume.dtype, device=volume.device)[0]
+
+
+def _check_memory(logits: Tensor, copies: int) -> None:
+    """Refuses a volume whose further logits don't fit: the kernel would end the process, not the case."""
+    needed, available = copies * logits.nbytes, available_memory()
+    if logits.device.type == "cpu" and available is not None and needed > available:
+        raise BadCaseError(
+            f"found logits of shape {tuple(logits.shape)} for each view, of which {copies} more at once need "
+            f"{readable_bytes(needed)} of memory; allowed: {readable_bytes(available)}, what is available now; fix: "
+            "segment by one view (--set axis=axial), train with fewer classes, or use a machine with more memory"
+        )
 
 
 def _nobody(*seen: Any) -> None:

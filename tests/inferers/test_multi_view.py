@@ -35,6 +35,21 @@ def test_logits_are_the_mean_of_the_views(network: nn.Module) -> None:
     torch.testing.assert_close(MultiViewInferer(SliceVolumeInferer(output="logits"), ["coronal"])(inputs, network), one)
 
 
+@pytest.mark.parametrize(("is_watched", "copies"), [(False, 1), (True, 2)])
+def test_views_that_do_not_fit_into_memory_are_refused(
+    network: nn.Module, monkeypatch: pytest.MonkeyPatch, is_watched: bool, copies: int
+) -> None:
+    inputs, needed = volume(1, 1, 10, 12, 14), copies * CLASSES * 10 * 12 * 14 * 4
+    views = MultiViewInferer(SliceVolumeInferer(), VIEWS)
+    views = views.watched_by(lambda *seen: None) if is_watched else views
+    monkeypatch.setattr("pranet_monai.inferers.multi_view.available_memory", lambda: needed)
+    views(inputs, network)
+    monkeypatch.setattr("pranet_monai.inferers.multi_view.available_memory", lambda: needed - 1)
+    with pytest.raises(BadCaseError, match=f"{copies} more at once need .* fix: .*--set axis=axial"):
+        views(inputs, network)
+    MultiViewInferer(SliceVolumeInferer(), ["axial"])(inputs, network)
+
+
 @pytest.mark.parametrize("frames", [1, 3])
 def test_what_comes_out_is_decided_on_the_mean(network: nn.Module, frames: int) -> None:
     inputs = volume(2, frames, 9, 8, 7)
