@@ -31,14 +31,17 @@ class MultiViewInferer(WatchableInferer):
     Args:
         inferer: what segments each view; its ``axis`` is replaced, its ``output`` and ``activation`` are those of the
             result.
-        axes: the views, of ``"axial"``, ``"coronal"`` and ``"sagittal"``.
+        axes: the views, of ``"axial"``, ``"coronal"`` and ``"sagittal"``, or a single one.
 
     Raises:
         UsageError: no view, one that is unknown, or one twice.
     """
 
-    def __init__(self, inferer: SliceVolumeInferer, axes: Sequence[str] = ("axial", "coronal", "sagittal")) -> None:
+    def __init__(
+        self, inferer: SliceVolumeInferer, axes: str | Sequence[str] = ("axial", "coronal", "sagittal")
+    ) -> None:
         super().__init__()
+        axes = (axes,) if isinstance(axes, str) else tuple(axes)
         if not axes or len(set(axes)) < len(axes) or not set(axes) <= set(ANATOMICAL_AXES):
             known = ", ".join(map(repr, ANATOMICAL_AXES))
             raise UsageError(f"axes={list(axes)} must be one or more of {known}, each once")

@@ -123,6 +123,8 @@ def test_inference_properties(runnable_bundle: Path, labelled_data: Path) -> Non
 def test_training_validates_as_inference_infers(bundle: Path) -> None:
     infer, train = (ConfigParser(read_json(bundle / "configs" / f"{name}.json")) for name in ("inference", "train"))
     inferers = [parser.get_parsed_content(key) for parser, key in ((infer, "inferer"), (train, "validate#inferer"))]
+    assert [getattr(inferer, "axes", None) for inferer in inferers] == [getattr(inferers[0], "axes", None)] * 2
+    inferers = [getattr(inferer, "inferer", inferer) for inferer in inferers]  # several views hold one for all of them
     ours, other = ({**vars(inferer), "output": "labels"} for inferer in inferers)  # polyps' masks are probabilities
     assert vars(ours.pop("executor")) == vars(other.pop("executor"))
     assert ours == other

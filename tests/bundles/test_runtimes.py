@@ -28,7 +28,7 @@ WITH_WEIGHTS = [bundle for bundle in BUNDLES if Bundle(bundle).weights]
 HERE = [name for name in ("onnx", "openvino") if not RUNTIMES[name].missing()]
 ALLOWED_DIFFERENCE = 1e-5  # of voxels: two logits may tie
 # of bf16 with fp32, per organ; docs/runtimes.md says why some bundles stay below 0.999
-LEAST_DICE = {"acdc": 0.996, "chaos_mr": 0.996, "polyp": 0.99, "synapse": 0.97}
+LEAST_DICE = {"acdc": 0.996, "chaos_mr": 0.996, "hippocampus": 0.996, "polyp": 0.99, "synapse": 0.97}
 
 # data set of a bundle → real cases of it in the folder of test data, whose organs the bundle was trained on
 REAL = {
