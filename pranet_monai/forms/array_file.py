@@ -124,9 +124,10 @@ def _claim(arrays: Any, name: str) -> tuple[tuple[int, ...], np.dtype | None]:
 
 
 def _check_claim(path: str, shape: tuple[int, ...], dtype: np.dtype | None) -> None:
+    objects = ": it holds Python objects, which aren't loaded" if dtype is not None and dtype.hasobject else ""
     if len(shape) not in (2, 3) or dtype is None or dtype.kind not in "biuf" or 0 in shape:
         raise BadCaseError(
-            f"{path}: found an array of type {dtype} and shape {shape}; allowed: numbers, (H, W) or "
+            f"{path}: found an array of type {dtype} and shape {shape}{objects}; allowed: numbers, (H, W) or "
             "(D, H, W), no axis of size 0; fix: preprocess the case again"
         )
 

@@ -15,7 +15,6 @@ from pranet_monai.inferers.memory import AdaptiveBatches
 from pranet_monai.inferers.resampling import Resampling
 from pranet_monai.inferers.watching import WatchableInferer
 from pranet_monai.inferers.windows import Windows
-from pranet_monai.transforms.save import THRESHOLD
 from pranet_monai.transforms.slicing import SliceStack, neighbours
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -245,9 +244,8 @@ class SliceVolumeInferer(WatchableInferer):
             return logits.softmax(1) if exclusive else logits.sigmoid()
         if logits.shape[1] > _MAX_CLASSES:
             raise UsageError(f"labels are uint8, at most {_MAX_CLASSES} classes; the network has {logits.shape[1]}")
-        # max, as argmax over planes is five times slower on a CPU; of equal logits both take the first. The sigmoid
-        # rounds tiny logits to 0.5: labels that are made of probabilities must be the same
-        return (logits.max(1, keepdim=True).indices if exclusive else logits.sigmoid() > THRESHOLD).to(torch.uint8)
+        # max, as argmax over planes is five times slower on a CPU; of equal logits both take the first
+        return (logits.max(1, keepdim=True).indices if exclusive else logits > 0).to(torch.uint8)
 
     def _bar(self, total: int) -> tqdm:
         return tqdm(total=total, desc="slices", unit="slice", leave=False, disable=not self.progress)

@@ -39,14 +39,14 @@ QUALITY_MAP = "quality_map"
 """The key of a map of how sure the network is of each voxel, 0 to 1, where it was asked for."""
 
 THRESHOLD = 0.5
-"""Of one class against the background: a voxel belongs to it above this probability."""
+"""Of one class against the background: a voxel belongs to it from this probability on."""
 
 
 class AsLabelsd(MapTransform):
     """Converts the inferer's output to labels, so that only labels are written as a mask.
 
     Labels (any integer type) stay as they are. Probabilities become the most likely class (a single class: where
-    they are above 0.5), and are kept under ``probabilities``.
+    they reach 0.5), and are kept under ``probabilities``.
 
     Args:
         keys: keys of (frames, …) labels or (frames × classes, …) probabilities.
@@ -72,7 +72,7 @@ class AsLabelsd(MapTransform):
 
     def _labels(self, maps: torch.Tensor) -> torch.Tensor:
         if self.out_channels == 1:
-            return (maps > THRESHOLD).to(torch.uint8)
+            return (maps >= THRESHOLD).to(torch.uint8)
         by_class = maps.unflatten(0, (-1, self.out_channels))
         return by_class.max(1).indices.to(torch.uint8)
 

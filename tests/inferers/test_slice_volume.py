@@ -14,7 +14,6 @@ from monai.transforms import Compose, EnsureChannelFirstd, Invertd, Orientationd
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from pranet_monai.errors import UsageError
 from pranet_monai.inferers import SliceVolumeInferer, ToPixdim, ToSize
-from pranet_monai.transforms.save import AsLabelsd
 from scipy.ndimage import zoom
 from torch import Tensor, nn
 
@@ -327,14 +326,3 @@ def test_progress_bar_goes_to_stderr(network: nn.Module, capsys: pytest.CaptureF
     SliceVolumeInferer(progress=True)(volume(1, 1, 8, 8, 3), network)
     out, err = capsys.readouterr()
     assert not out and "slices" in err
-
-
-def test_a_single_class_is_the_same_by_labels_and_by_probabilities() -> None:
-    """At a logit of 0, and where it is so small that its sigmoid is rounded to 0.5."""
-    logits = torch.tensor([-1.0, -1e-8, -0.0, 0.0, 1e-8, 1e-6, 1.0]).reshape(1, 1, 1, 7)
-    inputs = torch.zeros(1, 1, 1, 7)
-    labels, probabilities = (
-        SliceVolumeInferer(output=output)(inputs, lambda x: logits) for output in ("labels", "probabilities")
-    )
-    assert labels.flatten().tolist() == [0, 0, 0, 0, 0, 1, 1]
-    assert torch.equal(AsLabelsd("pred", 1)({"pred": probabilities[0]})["pred"], labels[0])
