@@ -70,10 +70,9 @@ def calibrate(
     segmenter = _segmenter(found, found.folder / WEIGHTS, device)
     cases = cases_to_train(data, segmenter.kind, segmenter.data_set)  # type: ignore[arg-type]
     chosen = {weights: cases_of_split(cases, split, of_parts) for weights, of_parts in networks.items()}
-    validated = [case for some in chosen.values() for case in some]
+    validated = list(chain(*chosen.values()))
     sizes = usual_sizes(segmenter, validated if folds else [*validated, *_trained_on(cases, found, split)])
-    hashes = {weights: file_sha256(weights) for weights in networks}
-    table = ExampleTable(examples, hashes.values())
+    table = ExampleTable(examples, [file_sha256(weights) for weights in networks])
     with tqdm(total=len(validated), desc="cases", unit="case", disable=quiet) as bar:
         for weights, some in chosen.items():
             todo = [case for case in some if case["case"] not in table]
@@ -84,13 +83,12 @@ def calibrate(
                 patient = _patient(case, split, networks[weights])
                 with _left_out_if_bad(case):
                     made = examples_of_case(segmenter, case, patient, copies, sizes)
-                    table.put(case["case"], made, hashes[weights])
+                    table.put(case["case"], made, file_sha256(weights))
                 bar.update()
-    parts = list(chain(*networks.values()))
-    made_of = {"split": Path(split).name, "parts": parts, "copies": copies, "networks": len(networks)}
-    names = {case["case"] for case in validated}
-    examples_of_these = [one for one in table.examples if one.case in names]  # the file may hold those of other parts
-    result = calibrated(examples_of_these, sizes, file_sha256(found.folder / WEIGHTS), segmenter.passes, made_of)
+    unseen = list(chain(*networks.values()))
+    made_of = {"split": Path(split).name, "parts": unseen, "copies": copies, "networks": len(networks)}
+    measured = table.examples_of({case["case"] for case in validated})  # the file may hold those of other parts
+    result = calibrated(measured, sizes, file_sha256(found.folder / WEIGHTS), segmenter.passes, made_of)
     write_calibration(target := output or found.folder / CALIBRATION, result)
     return target, result.validation
 

@@ -100,18 +100,21 @@ class MultiViewInferer(WatchableInferer):
             logits += view(inputs, network, *args, **kwargs).as_subclass(Tensor)
         logits /= len(self.axes)
         frames = inputs.shape[1] // self.inferer.channels_of_a_frame(inputs, network)
-        if self.watcher is not None:
-            stacks = [
-                SliceStack(convert_to_dst_type(one, inputs)[0], self.axes[0], one.shape[1] // frames)
-                for one in (logits, *alone)
-            ]
-            for number in range(len(stacks[0])):
-                numbers = range(number, number + 1)
-                self.watcher(stacks[0], numbers, tuple(stack.cut(numbers) for stack in stacks))
+        self._show(inputs, (logits, *alone), frames)
         decided = self.inferer.decide(logits.unflatten(1, (frames, -1)).flatten(0, 1))
         with torch.inference_mode(False):  # or later transforms could not change it in place
             volume = decided.unflatten(0, (-1, frames)).flatten(1, 2).clone()
         return convert_to_dst_type(volume, inputs, dtype=volume.dtype, device=volume.device)[0]
+
+    def _show(self, inputs: Tensor, maps: Sequence[Tensor], frames: int) -> None:
+        """Lets the watcher see maps ``(B, T * K, H, W, D)``, slice by slice of the first view."""
+        if self.watcher is None:
+            return
+        laid = [convert_to_dst_type(one, inputs)[0] for one in maps]
+        stacks = [SliceStack(one, self.axes[0], one.shape[1] // frames) for one in laid]
+        for number in range(len(stacks[0])):
+            numbers = range(number, number + 1)
+            self.watcher(stacks[0], numbers, tuple(stack.cut(numbers) for stack in stacks))
 
 
 def _check_memory(logits: Tensor, copies: int) -> None:

@@ -43,6 +43,10 @@ class ExampleTable:
         if self.path is not None:
             write_csv(self.path, self._rows, [*_COLUMNS, *MEASURES])
 
+    def examples_of(self, cases: Collection[str]) -> list[Example]:
+        """Those of these cases."""
+        return [_example(row) for row in self._rows if row["case"] in cases]
+
     @property
     def examples(self) -> list[Example]:
         """All of them."""
