@@ -22,7 +22,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("options", [["--workers", "0"], ["--workers=0", "--roi_size", "[64, 64]"]])
+@pytest.mark.parametrize("options", [["--workers", "0"], ["--workers=0", "--roi_size", "[160, 160]"]])
 def test_the_network_alone_runs_with_the_options_of_the_folder(options: list[str], tmp_path: Path) -> None:
     write_phantom(tmp_path, 1)
     seconds = script("folder").network_alone(options, tmp_path, 1)

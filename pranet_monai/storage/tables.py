@@ -64,9 +64,10 @@ def read_csv(path: Path) -> list[Row]:
 class CaseTable:
     """Rows by case, and the CSV file that grows with them.
 
-    A new case is appended in one piece: it costs the same whether it is the hundredth or the hundred-thousandth. A
-    changed or dropped one has the file written anew, under another name first. A kill or a full disk thus loses at
-    most the case that is being written: half a last line is cut off when the file is read or written next.
+    A case is appended in one piece, and its former rows are overwritten by empty lines, which no reader of CSV takes
+    for rows: it costs the same whether it is the hundredth or the hundred-thousandth, new or done again. A kill or a
+    full disk thus loses at most the case that is being written: half a last line is cut off when the file is read or
+    written next. The empty lines go when the file is written whole.
 
     Args:
         path: of the file; its rows are taken over where it exists.
@@ -81,6 +82,7 @@ class CaseTable:
             self._rows.setdefault(row["case"], []).append(row)
         self._has_notes = False
         self._is_on_disk = False  # until it is written once, the file may have other columns or half a last line
+        self._spans: dict[str, tuple[int, int]] = {}  # case → first byte of its rows in the file, and their length
 
     def __contains__(self, case: str) -> bool:
         return case in self._rows
@@ -94,13 +96,17 @@ class CaseTable:
         return [row for rows in self._rows.values() for row in rows]
 
     def put(self, case: str, rows: Sequence[Row]) -> None:
-        """Set the rows of a case, in the file too."""
-        is_new = case not in self._rows
+        """Set the rows of a case, in the file too; where it can't be written, the file keeps the former ones."""
         self._rows[case] = list(rows)
-        if is_new and self._is_on_disk:
-            self._append(rows)
-        else:
-            self.write()
+        if not self._is_on_disk:
+            return self.write()
+        former, span = self._blank(case), self._spans.get(case)
+        try:
+            return self._append(case)
+        except OSError:
+            if span is not None:  # in their own place, which needs no room on the disk
+                self._overwrite(span, former)
+            raise
 
     def note(self, case: str, rows: Sequence[Row]) -> None:
         """Set the rows of a case that the file has already, but in the file only when it is next written."""
@@ -113,16 +119,24 @@ class CaseTable:
         self._has_notes = True
 
     def drop(self, cases: Collection[str]) -> None:
-        """Remove cases, and write the file if there were any of them."""
+        """Remove cases, in the file too."""
         known = [case for case in cases if case in self._rows]
         for case in known:
             del self._rows[case]
-        if known:
-            self.write()
+        if known and not self._is_on_disk:
+            return self.write()
+        for case in known:
+            self._blank(case)
+            self._spans.pop(case, None)
+        return None
 
     def write(self) -> None:
         """Write the file, if need be without rows."""
-        write_csv(self.path, self.rows, self.columns)
+        lines = [(case, self._lines_of(case)) for case in self._rows]
+        head = _lines([self.columns]).encode("utf-8")
+        write_atomically(self.path, b"".join([head, *(line for _, line in lines)]))
+        ends = np.cumsum([len(head), *(len(line) for _, line in lines)]).tolist()
+        self._spans = {case: (end, len(line)) for end, (case, line) in zip(ends, lines)}
         self._is_on_disk, self._has_notes = True, False
 
     def write_notes(self) -> None:
@@ -130,8 +144,12 @@ class CaseTable:
         if self._has_notes:
             self.write()
 
-    def _append(self, rows: Sequence[Row]) -> None:
-        lines = memoryview(_lines(_cells(rows, self.columns)).encode("utf-8"))
+    def _lines_of(self, case: str) -> bytes:
+        return _lines(_cells(self._rows[case], self.columns)).encode("utf-8")
+
+    def _append(self, case: str) -> None:
+        whole = self._lines_of(case)
+        lines = memoryview(whole)
         with self.path.open("ab", buffering=0) as file:  # a buffer would go into the room that the cut gives back
             end = file.tell()
             try:
@@ -140,6 +158,24 @@ class CaseTable:
             except OSError:
                 file.truncate(end)
                 raise
+        self._spans[case] = (end, len(whole))
+
+    def _blank(self, case: str) -> bytes:
+        """Overwrite a case's rows in the file by empty lines, first of all: a case without rows is done again, one with
+        two sets of them would count twice.
+        """
+        if case not in self._spans:
+            return b""
+        self._has_notes = True
+        return self._overwrite(self._spans[case], b"\n" * self._spans[case][1])
+
+    def _overwrite(self, span: tuple[int, int], lines: bytes) -> bytes:
+        with self.path.open("r+b", buffering=0) as file:
+            file.seek(span[0])
+            former = file.read(span[1])
+            file.seek(span[0])
+            file.write(lines)
+        return former
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -63,7 +63,7 @@ def is_usable(name: str, data: Path, tmp_path: Path) -> None:
     assert dice_of(tmp_path / "judged") == dice_of(out)
 
 
-@pytest.mark.parametrize("origin", ["made", "real"])
+@pytest.mark.parametrize("origin", ["made", pytest.param("real", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "kind", "classes", "write"), VOLUMES)
 def test_volumes(
     name: str, kind: str, classes: int, write: Writer, origin: str, tmp_path: Path, request: pytest.FixtureRequest

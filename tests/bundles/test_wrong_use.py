@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -118,13 +120,18 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path: Path, door: str, number: int,
     data, output = volumes(tmp_path / "in", 60), tmp_path / "out"
     ours = [sys.executable, "-m", "pranet_monai", "segment", str(data), str(output), "--bundle", str(SMALLEST)]
     monai = [*MONAI, "--dataset_dir", str(data), "--output_dir", str(output)]
-    with subprocess.Popen(monai if door == "monai" else ours, stderr=subprocess.PIPE, text=True) as process:
+    command = monai if door == "monai" else ours
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        # a run that doesn't end, or a worker of it, fails the test instead of holding all tests up
+        guard = threading.Timer(180, lambda: os.killpg(process.pid, signal.SIGKILL))
+        guard.start()
         deadline, table = time.monotonic() + 120, output / "report" / "cases.csv"
         while not read_csv(table) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(number)
         assert process.stderr is not None
         said = process.stderr.read()
+        guard.cancel()
     option = "--resume True" if door == "monai" else "--resume"
     assert process.returncode == code, said
     assert said.splitlines()[-1] == f"stopped: finished cases are kept; to continue, run the same command with {option}"

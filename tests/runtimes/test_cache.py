@@ -114,6 +114,7 @@ print(exported_once(network, ".x", export).read_text())
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(tmp_path: Path) -> None:
     """Both begin when both are ready: one exports, the other waits and takes the whole file."""
     root, ready = Path(__file__).resolve().parents[2], [tmp_path / "a", tmp_path / "b"]

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,10 +50,51 @@ def test_case_table_is_whole_after_each_change(tmp_path: Path) -> None:
     table.put("a", [{"case": "a", "n": 1}, {"case": "a", "n": 2}])
     table.put("b", [{"case": "b", "n": 3}])
     table.put("a", [{"case": "a", "n": 4}])
-    assert path.read_text() == "case,n\na,4\nb,3\n"
+    assert read_csv(path) == [{"case": "b", "n": 3}, {"case": "a", "n": 4}]
     table.drop(["b", "unknown"])
-    assert path.read_text() == "case,n\na,4\n"
+    assert read_csv(path) == [{"case": "a", "n": 4}]
+    assert pd.read_csv(path).to_dict("records") == [{"case": "a", "n": 4}]
     assert CaseTable(path, ["case", "n"])["a"] == [{"case": "a", "n": 4}]
+    table.write_notes()
+    assert path.read_text() == "case,n\na,4\n"
+
+
+def test_a_case_done_again_costs_no_more_than_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = CaseTable(tmp_path / "t.csv", ["case", "n"])
+    for case in "abc":
+        table.put(case, [{"case": case, "n": 1}, {"case": case, "n": 2}])
+    monkeypatch.setattr(table, "write", lambda: pytest.fail("the file was written anew"))
+    table.put("b", [{"case": "b", "n": 33}])
+    table.put("b", [{"case": "b", "n": 4}])
+    table.drop(["a"])
+    kept = [{"case": "c", "n": 1}, {"case": "c", "n": 2}, {"case": "b", "n": 4}]
+    assert read_csv(tmp_path / "t.csv") == kept
+    assert [row["n"] for row in CaseTable(tmp_path / "t.csv", ["case", "n"]).rows] == [1, 2, 4]
+
+
+@given(st.lists(st.tuples(st.sampled_from("pdnws"), st.sampled_from("abc"), st.integers(0, 999)), max_size=20))
+def test_the_file_says_what_the_table_says(changes: list[tuple[str, str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        table, expected = CaseTable(path, ["case", "n"]), dict[str, list[dict[str, object]]]()
+        for what, case, n in changes:
+            rows: list[dict[str, object]] = [{"case": case, "n": n}] * (1 + n % 2)
+            if what == "d":
+                table.drop([case])
+                expected.pop(case, None)
+            elif what == "p":
+                table.put(case, rows)
+                expected[case] = rows
+            elif what == "n" and case in expected:
+                table.note(case, rows)
+                table.write_notes()
+                expected[case] = rows
+            elif what == "w":
+                table.write()
+            elif what == "s":
+                table = CaseTable(path, ["case", "n"])
+            found = {key: [row for row in read_csv(path) if row["case"] == key] for key in "abc"}
+            assert {key: rows for key, rows in found.items() if rows} == expected
 
 
 def test_a_new_case_is_appended_and_the_rest_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +140,23 @@ def test_an_append_that_fails_leaves_no_half_line(tmp_path: Path) -> None:
     assert path.read_bytes() == whole
     table.put("c", [{"case": "c", "n": 2}])
     assert path.read_bytes() == whole + b"c,2\n"
+
+
+def test_a_change_that_fails_leaves_the_former_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    table = CaseTable(path, ["case", "n"])
+    table.put("a", [{"case": "a", "n": 1}])
+    table.put("b", [{"case": "b", "n": 2}])
+    whole = path.read_bytes()
+    resource = pytest.importorskip("resource", reason="Windows limits no file's size")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole), limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            table.put("a", [{"case": "a", "n": 3}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == whole
 
 
 def test_failed_write_leaves_the_former_file_and_no_temporary_one(tmp_path: Path) -> None:
