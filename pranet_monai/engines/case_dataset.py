@@ -64,6 +64,8 @@ class CaseDataset(Dataset):
         weights: file of this run's weights; masks of others aren't its own, either.
         output_format: in what a finished mask must be there.
         shard: the share of the items that this run does, such as "3/8"; None for all.
+        save_probabilities: a case is finished only if its probabilities are there,
+        quality_map: and its map of how sure the network is.
 
     Raises:
         UsageError: when `resume` is set without `output_dir` or `label_map`.
@@ -79,6 +81,8 @@ class CaseDataset(Dataset):
         weights: str | Path | None = None,
         output_format: OutputFormat = "both",
         shard: Shard | str | None = None,
+        save_probabilities: bool = False,
+        quality_map: bool = False,
     ) -> None:
         part = None if shard is None else Shard.parse(shard)
         super().__init__(data if part is None else part.deal(data), transform)
@@ -91,6 +95,8 @@ class CaseDataset(Dataset):
         self.resume = resume
         self.weights = weights
         self.output_format: OutputFormat = output_format
+        self.save_probabilities = save_probabilities
+        self.quality_map = quality_map
 
     def _transform(self, index: int) -> Any:
         item = self.data[index]
@@ -115,13 +121,21 @@ class CaseDataset(Dataset):
         """What an earlier run has finished of a case."""
         if not self.resume or self.folder is None or self.label_map is None:
             return {}
-        mask = self.folder.finished_mask(item, form_of(item), self.label_map, self._weights_sha256, self.output_format)
-        if mask is None:
+        folder, form, case = self.folder, form_of(item), item[CASE]
+        mask = folder.finished_mask(item, form, self.label_map, self._weights_sha256, self.output_format)
+        maps = [folder.probabilities(case, form)] if self.save_probabilities else []
+        maps += [folder.quality_map(case, form)] if self.quality_map else []
+        if mask is None or not all(_is_made_after(path, mask) for path in maps):
             return {}
-        rows = self.folder.finished_rows(item)
+        rows = folder.finished_rows(item)
         if rows:
-            return {CASE: item[CASE], FINISHED_ROWS: rows}
+            return {CASE: case, FINISHED_ROWS: rows}
         return {} if self.output_format == "dicom_seg" else {FINISHED_MASK: str(mask)}
+
+
+def _is_made_after(path: Path, mask: Path) -> bool:
+    """Whether a map is of the mask's run, which writes it after the mask; a former run's is older."""
+    return path.is_file() and path.stat().st_mtime_ns >= mask.stat().st_mtime_ns
 
 
 class CaseLoader(ThreadDataLoader):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,24 @@ def test_resume_leaves_out_whole_masks_only(tmp_path: Path) -> None:
     assert item == {"case": "ward/a", "finished_rows": ["ward/a"]}
     with pytest.raises(UsageError, match="found no output_dir or no label_map"):
         CaseDataset(data, resume=True)
+
+
+def test_a_case_whose_maps_are_missing_is_done_again(tmp_path: Path) -> None:
+    """As by ``segment --resume --save-probabilities`` after a run without maps; those of a former mask don't count."""
+    out, folder = tmp_path / "out", RunFolder(tmp_path / "out")
+    data = [{"case": "a", "image": save(tmp_path / "a.nii.gz")}]
+    mask = save_mask_of(data[0]["image"], "a", out)
+    write_csv(out / "report" / "cases.csv", [{"case": "a", "status": "ok"}], ["case", "status"])
+
+    def is_kept(**maps: bool) -> bool:
+        return "finished_rows" in CaseDataset(data, None, out, resume=True, label_map=ORGAN, **maps)[0]
+
+    assert is_kept() and not is_kept(save_probabilities=True) and not is_kept(quality_map=True)
+    for path in (folder.probabilities("a", VOLUME), folder.quality_map("a", VOLUME)):
+        path.touch()
+    assert is_kept(save_probabilities=True, quality_map=True)
+    os.utime(mask, (time.time() + 60,) * 2)
+    assert is_kept() and not is_kept(save_probabilities=True) and not is_kept(quality_map=True), "of a former mask"
 
 
 @pytest.mark.parametrize("missing", [1, 8, 100])
