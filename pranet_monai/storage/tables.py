@@ -103,7 +103,7 @@ class CaseTable:
         former, span = self._blank(case), self._spans.get(case)
         try:
             return self._append(case)
-        except OSError:
+        except BaseException:  # Ctrl-C as well
             if span is not None:  # in their own place, which needs no room on the disk
                 self._overwrite(span, former)
             raise
@@ -155,7 +155,7 @@ class CaseTable:
             try:
                 while lines:
                     lines = lines[file.write(lines) :]
-            except OSError:
+            except BaseException:
                 file.truncate(end)
                 raise
         self._spans[case] = (end, len(whole))
