@@ -32,6 +32,12 @@ def result(number: int, references: bool, random: np.random.Generator) -> CaseRe
     return CaseResult(name, "ok", seconds=1.0, rows=[MeasuredRow(name, organs, references)])
 
 
+def seconds_to_add(report: RunReport, case: CaseResult) -> float:
+    started = time.perf_counter()
+    report.add(case)
+    return time.perf_counter() - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=20_000)
@@ -40,20 +46,19 @@ def main() -> None:
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         report = RunReport(folder, "acdc", previews=False)
-        marks = []
-        for number in range(args.cases):
-            case = result(number, args.references, random)
-            started = time.perf_counter()
-            report.add(case)
-            marks.append(time.perf_counter() - started)
+        marks = [seconds_to_add(report, result(number, args.references, random)) for number in range(args.cases)]
+        # as --resume with other weights does
+        again = [seconds_to_add(report, result(number, args.references, random)) for number in range(WINDOW)]
         # medians, as other programs may interrupt some of them
-        first, last = (float(np.median(part)) for part in (marks[100 : 100 + WINDOW], marks[-WINDOW:]))
+        parts = (marks[100 : 100 + WINDOW], marks[-WINDOW:], again)
+        first, last, again_last = (float(np.median(part)) for part in parts)
         started, cpu_started = time.perf_counter(), time.process_time()
         report.finish()
         finish, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         sizes = {path.name: path.stat().st_size / 2**20 for path in (Path(folder) / "report").iterdir()}
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {args.cases} cases")
     print(f"cases from 100 on: {first * 1e3:.3f} ms; last cases: {last * 1e3:.3f} ms; ratio {last / first:.2f}")
+    print(f"cases done again, beside as many: {again_last * 1e3:.3f} ms; ratio {again_last / first:.2f}")
     print(f"finish: {finish:.1f} s, of the processor {cpu:.1f} s")
     print(", ".join(f"{name} {size:.2f} MiB" for name, size in sorted(sizes.items())))
 
