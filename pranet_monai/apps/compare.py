@@ -102,7 +102,7 @@ def _read(path: Path) -> pd.DataFrame:
             path,
             dtype={"case": str, "organ": str, "status": str},
             keep_default_na=False,  # a case may be called "NA"
-            na_values=dict.fromkeys(HIGHER_IS_BETTER, ["", "nan", "NaN"]),
+            na_values={name: ["", "nan", "NaN"] for name in HIGHER_IS_BETTER},
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: can't be read as a table ({error})") from error

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 import timm
 import torch
 from pranet_monai.networks.backbones.registry import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, STRIDES, BackboneRecord
+from pranet_monai.networks.backbones.token_mlp import with_token_mlps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -134,7 +135,7 @@ class TimmBackbone(nn.Module):
         usual = (record.input_mean, record.input_std) == (IMAGENET_MEAN, IMAGENET_STD)
         scaling = _InputScaling(record.input_mean, record.input_std, in_channels)
         self.input_scaling = nn.Identity() if usual else scaling
-        self.body = _timm_model(record, pretrained, in_channels)
+        self.body = with_token_mlps(_timm_model(record, pretrained, in_channels))
 
     def forward(self, x: Tensor) -> List[Tensor]:
         """Features ``(B, channels[i], H / STRIDES[i], W / STRIDES[i])``."""
