@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from threading import Lock
 
 import numpy as np
@@ -11,24 +13,37 @@ import torch
 from pranet_monai.runtimes.base import StandIn, one_or_several
 from torch import Tensor, nn
 
-__all__ = ["ArrayNetwork"]
+__all__ = ["ArrayNetwork", "Infer"]
+
+Infer = Callable[[np.ndarray], Sequence[np.ndarray]]
+"""Images ``(B, C, H, W)`` float32, contiguous, to new arrays."""
 
 
 class ArrayNetwork(StandIn):
-    """Calls an engine with one image array at a time: several threads, as a server has, wait for each other.
+    """Calls an engine with one batch at a time: several callers, as a server has, wait for each other.
+
+    The images of a batch are shared out, and each part has its share of the threads. Threads that work on one image
+    together wait for the last of them after each layer; on parts of their own they don't, which is 1.3 to 1.6 times as
+    fast on two cores.
 
     Args:
-        infer: ``(B, C, H, W)`` float32, contiguous, to new arrays.
-        network: whose answer it gives; only its statements are read.
+        engines: makes as many as asked for, a power of two, which are called at once and share all threads.
+        network: whose answer they give; only its statements are read.
     """
 
-    def __init__(self, infer: Callable[[np.ndarray], Sequence[np.ndarray]], network: nn.Module) -> None:
+    def __init__(self, engines: Callable[[int], Sequence[Infer]], network: nn.Module) -> None:
         super().__init__(network)
-        self._infer = infer
+        self._engines = cache(engines)
+        self._threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="engine")
         self._lock = Lock()
 
     def __call__(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Images ``(B, C, H, W)`` to the engine's one tensor, or its several."""
+        images = np.ascontiguousarray(x.numpy(force=True), dtype=np.float32)
+        parts = 1 << (min(len(images), self._threads).bit_length() - 1)
         with self._lock:
-            arrays = self._infer(np.ascontiguousarray(x.numpy(force=True), dtype=np.float32))
+            engines = self._engines(parts)
+            answers = list(self._pool.map(lambda engine, part: engine(part), engines, np.array_split(images, parts)))
+        arrays = [np.concatenate(maps) for maps in zip(*answers)] if parts > 1 else answers[0]
         return one_or_several([torch.from_numpy(array).to(x.device) for array in arrays])

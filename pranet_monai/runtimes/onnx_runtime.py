@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import torch
 from monai.utils import optional_import
-from pranet_monai.runtimes.arrays import ArrayNetwork
+from pranet_monai.runtimes.arrays import ArrayNetwork, Infer
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.cache import exported_once
 from pranet_monai.runtimes.samples import count_maps, sample
@@ -43,12 +43,17 @@ class ONNXRuntime(Runtime):
     def load(self, path: Path, network: nn.Module, precision: Precision, device: torch.device) -> Prepared:
         """An ONNX file with one input."""
         onnxruntime, _ = optional_import("onnxruntime")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        return ArrayNetwork(lambda image: session.run(None, {name: image}), network)
+        threads = torch.get_num_threads()
+
+        def engines(count: int) -> list[Infer]:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads - count + 1  # the session's own, and each caller brings one
+            options.log_severity_level = 3  # errors
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            name = session.get_inputs()[0].name
+            return [lambda image: session.run(None, {name: image})] * count
+
+        return ArrayNetwork(engines, network)
 
     def write(self, network: nn.Module, path: Path) -> None:
         """By tracing: exports in seconds what ``torch.export`` takes a minute for, and gives the same numbers."""

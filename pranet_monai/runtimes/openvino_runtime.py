@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from monai.utils import optional_import
 from pranet_monai.errors import NetworkError
-from pranet_monai.runtimes.arrays import ArrayNetwork
+from pranet_monai.runtimes.arrays import ArrayNetwork, Infer
 from pranet_monai.runtimes.base import Precision, Prepared, Runtime
 from pranet_monai.runtimes.onnx_runtime import onnx_of
 from pranet_monai.storage.atomic import atomic_write
@@ -53,15 +54,14 @@ class OpenVINORuntime(Runtime):
             # stated in any case: left alone it would be bf16 where the processor has matrix units for it
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
         }
-        request = core.compile_model(core.read_model(str(path)), "CPU", settings).create_infer_request()
+        model = core.read_model(str(path))
 
-        def infer(image: np.ndarray) -> list[np.ndarray]:
-            answer: dict[Any, np.ndarray] = request.infer({0: image}, share_inputs=True)
-            return [array.copy() for array in answer.values()]
+        def engines(count: int) -> list[Infer]:
+            compiled = core.compile_model(model, "CPU", {**settings, "NUM_STREAMS": count})
+            return [partial(_infer, compiled.create_infer_request()) for _ in range(count)]
 
-        return ArrayNetwork(infer, network)
+        return ArrayNetwork(engines, network)
 
     def write(self, network: nn.Module, path: Path) -> None:
         """OpenVINO's own format in fp32: the weights in a ``.bin``, and the ``.xml`` that gets its name after it."""
@@ -69,6 +69,11 @@ class OpenVINORuntime(Runtime):
         model = openvino.Core().read_model(str(onnx_of(network)))
         with atomic_write(path) as partial, atomic_write(path.with_suffix(".bin")):
             openvino.save_model(model, str(partial), compress_to_fp16=False)
+
+
+def _infer(request: Any, image: np.ndarray) -> list[np.ndarray]:
+    answer: dict[Any, np.ndarray] = request.infer({0: image}, share_inputs=True)
+    return [array.copy() for array in answer.values()]
 
 
 def _openvino() -> Any:

@@ -47,6 +47,21 @@ def test_fp32_is_the_network_at_every_size(name: str, maps: int) -> None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_with_images_of_their_own_give_the_networks_answer(name: str, threads: int) -> None:
+    network, before = small_net(maps=2), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        run = Executor(name)(network, CPU)
+        for number in (1, 2, 3, 7):
+            image = torch.randn(number, 2, 12, 20)
+            for found, expected in zip(run(image), network(image), strict=True):
+                torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-5)
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("name", ["openvino", "torch"])
 def test_bf16_is_near_but_not_fp32(name: str) -> None:
     network = small_net(maps=2)
