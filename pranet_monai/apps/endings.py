@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
+import os
 import signal
 import sys
 import threading
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from multiprocessing.process import active_children
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -35,6 +38,9 @@ __all__ = [
 KEPT_CASES = "finished cases are kept"
 KEPT_EPOCHS = "finished epochs are kept"
 
+_END_SECONDS = 15.0
+"""How long the orderly end of a command may take that is stopped: more than its workers get."""
+
 _Hook = Callable[[type[BaseException], BaseException, "TracebackType | None"], Any]
 _OWN_COMMAND: ContextVar[bool] = ContextVar("own_command", default=False)
 
@@ -52,17 +58,60 @@ def exit_code_of(stop: KeyboardInterrupt) -> int:
 def stoppable() -> Iterator[None]:
     """Inside, SIGTERM raises :class:`Terminated`, so that half-written files are removed; afterwards it is as before.
 
-    A program that handles SIGTERM itself keeps its handler, and so do threads, which can't have any.
+    The first signal, SIGTERM or Ctrl-C, is the one that counts: others can't disturb what it has begun, and whatever
+    becomes of it, this process and those that it has started have ended some seconds later. A program that handles
+    SIGTERM itself keeps its handler, and so do threads, which can't have any.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, _terminate)
+    stop = _Stop()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stop.is_over()
+
+
+class _Stop:
+    """Handles SIGTERM and, where Python's own handler would, Ctrl-C."""
+
+    def __init__(self) -> None:
+        self._at_work = threading.Lock()
+        self._at_work.acquire()
+        self._has_come = False
+        handled = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+        self._former = {number: former for number, former in handled.items() if signal.getsignal(number) is former}
+        for number in self._former:
+            signal.signal(number, self._raise)
+
+    def _raise(self, number: int, frame: FrameType | None) -> NoReturn:
+        self._has_come = True
+        for each in self._former:
+            signal.signal(each, signal.SIG_IGN)
+        # not threading's threads: starting one takes a lock, which the main thread may hold just now
+        _thread.start_new_thread(self._cut_short, (128 + number,))
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    def _cut_short(self, code: int) -> None:
+        """In a thread: ends all, as SIGKILL would, if the main thread has lost what the signal raised, or waits."""
+        if not self._at_work.acquire(timeout=_END_SECONDS):
+            _kill_children()
+            os.write(2, f"stopped: cut short after {_END_SECONDS:g} s; what is finished is kept\n".encode())
+            os._exit(code)
+
+    def is_over(self) -> None:
+        """Everything is as before; of a work that was stopped, no process is left."""
+        if self._has_come:
+            _kill_children()
+        self._at_work.release()
+        for number, former in self._former.items():
+            signal.signal(number, former)
+
+
+def _kill_children() -> None:
+    for child in active_children():
+        child.kill()
 
 
 @contextmanager
@@ -173,7 +222,3 @@ def _is_no_interrupt(record: logging.LogRecord) -> bool:
 def _is_monai_bundle_command() -> bool:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     return spec is not None and spec.name == "monai.bundle.__main__"
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import CancelledError
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 import torch
@@ -61,27 +61,34 @@ class CaseSchedule:
 
     def _around_network(self, workers: int) -> Generator[CaseResult, None, None]:
         with _Workers(self.runner, self.loader.dataset, workers) as crew:  # type: ignore[attr-defined]
-            numbers, pending = iter(range(len(self))), deque[Future[CaseResult]]()
-            while True:
-                for number in numbers:
-                    pending.append(crew.submit(number))
-                    if len(pending) > workers:  # one more than there are workers, so that none has to wait
-                        break
-                if not pending:
-                    return
-                crew.serve_until(pending[0])
-                yield pending.popleft().result()
+            crew.start()
+            for number in range(len(self) + workers):
+                if number < len(self):
+                    crew.submit(number)
+                if number >= workers:  # one more is submitted than there are workers, so that none has to wait
+                    yield crew.result(number - workers)
 
 
 class _Question(NamedTuple):
     """An image that waits for the network's answer."""
 
     image: torch.Tensor
-    answer: Future[dict[str, Any] | Exception]
+    answers: SimpleQueue[dict[str, Any] | Exception]
+
+
+class _Ended(NamedTuple):
+    """A case, and what became of it."""
+
+    number: int
+    result: CaseResult | Exception
 
 
 class _Workers:
     """Workers, a thread here for each, and one queue for the network.
+
+    A signal may raise anything anywhere in the main thread, also when it has just taken something out of a queue or a
+    lock. So no thread waits for it but at queues into which :meth:`__exit__` puts something, nobody waits for the
+    threads, and the locks and queues are those that Python has in C.
 
     Args:
         runner: does the cases.
@@ -92,73 +99,94 @@ class _Workers:
     def __init__(self, runner: CaseRunner, dataset: CaseDataset, size: int) -> None:
         self._runner = runner
         self._dataset = dataset
-        self._line: SimpleQueue[_Question | None] = SimpleQueue()  # None: a case has ended
+        self._numbers: SimpleQueue[int | None] = SimpleQueue()  # of the cases to do; None: there are no more
+        self._line: SimpleQueue[_Question | _Ended] = SimpleQueue()
+        self._answers: list[SimpleQueue[dict[str, Any] | Exception]] = [SimpleQueue() for _ in range(size)]
+        self._ended: dict[int, CaseResult | Exception] = {}
+        self._workers: list[CaseWorker] = []
         self._is_closed = False
-        self._workers = [CaseWorker(runner, dataset) for _ in range(size)]  # before there are any threads
-        self._idle = deque(self._workers)
-        self._threads = ThreadPoolExecutor(size)
+        self._hiring = Lock()  # a process forked meanwhile would keep the pipe of this one open when this one dies
 
-    def submit(self, number: int) -> Future[CaseResult]:
+    def start(self) -> None:
+        """Starts the processes, before there are any threads, and the threads."""
+        workers = [self._hired() for _ in self._answers]
+        for worker, answers in zip(workers, self._answers):
+            Thread(target=self._attend, args=(worker, answers), daemon=True).start()
+
+    def submit(self, number: int) -> None:
         """Has a case done."""
-        future = self._threads.submit(self._do, number)
-        future.add_done_callback(lambda _: self._line.put(None))
-        return future
+        self._numbers.put(number)
 
-    def serve_until(self, case: Future[CaseResult]) -> None:
+    def result(self, number: int) -> CaseResult:
         """Runs the network for the workers, until a case has ended."""
-        while not case.done():
-            if (question := self._line.get()) is not None:
-                self._answer(question)
-            del question
+        while number not in self._ended:
+            told = self._line.get()
+            if isinstance(told, _Ended):
+                self._ended[told.number] = told.result
+            else:
+                told.answers.put(self._answer(told.image))
+            del told
+        result = self._ended.pop(number)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    def _answer(self, question: _Question) -> None:
+    def _answer(self, image: torch.Tensor) -> dict[str, Any] | Exception:
         try:
-            question.answer.set_result(self._runner.answer(question.image))
+            return self._runner.answer(image)
         except NetworkError as error:  # ends the run, by way of whoever asked
-            question.answer.set_result(error)
+            return error
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
-            question.answer.set_result(BadCaseError(reason_of(error)))
-        finally:
-            question.answer.cancel()  # without effect, but after Ctrl-C
+            return BadCaseError(reason_of(error))
 
-    def _do(self, number: int) -> CaseResult:
-        """In a thread: a case by a worker, by a second one if the first dies."""
-        for _ in range(_ATTEMPTS):
-            worker = self._idle.popleft()
+    def _attend(self, worker: CaseWorker, answers: SimpleQueue[dict[str, Any] | Exception]) -> None:
+        """In a thread: has a worker do cases, one after the other."""
+
+        def ask(image: torch.Tensor) -> dict[str, Any] | Exception:
+            self._line.put(_Question(image, answers))
+            return answers.get()
+
+        result: CaseResult | Exception
+        while (number := self._numbers.get()) is not None:
             try:
-                return worker.do(number, self._ask)
+                worker, result = self._done(number, worker, ask)
+            except Exception as error:  # noqa: BLE001 - for the main thread, whatever it is
+                result = error
+            self._line.put(_Ended(number, result))
+            del result
+
+    def _done(
+        self, number: int, worker: CaseWorker, ask: Callable[[torch.Tensor], dict[str, Any] | Exception]
+    ) -> tuple[CaseWorker, CaseResult | Exception]:
+        """What a worker makes of a case, or a second one if the first dies; and who does the next one."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return worker, worker.do(number, ask)
             except WorkerDiedError as error:
-                if self._is_closed:
-                    raise CancelledError from error
-                ending = str(error)
-                self._workers.remove(worker)
-                worker.stop()
-                worker = CaseWorker(self._runner, self._dataset)
-                self._workers.append(worker)
-            finally:
-                self._idle.append(worker)
+                ending, worker = str(error), self._hired(instead_of=worker)
+            except Exception as error:  # noqa: BLE001 - for the main thread, whatever it is
+                return worker, error
         fix = "make sure that there is memory for it; --set workers=0 does without such processes"
         reason = f"the process that worked on it {ending}, {_ATTEMPTS} times; fix: {fix}"
-        return CaseResult(self._dataset.data[number][CASE], "failed", reason)
+        return worker, CaseResult(self._dataset.data[number][CASE], "failed", reason)
 
-    def _ask(self, image: torch.Tensor) -> dict[str, Any] | Exception:
-        """In a thread: waits for the network."""
-        question = _Question(image, Future())
-        self._line.put(question)
-        if self._is_closed:
-            raise CancelledError
-        return question.answer.result()
+    def _hired(self, instead_of: CaseWorker | None = None) -> CaseWorker:
+        with self._hiring:
+            if self._is_closed:
+                raise CancelledError
+            if instead_of is not None:
+                self._workers.remove(instead_of)
+                CaseWorker.stop([instead_of])
+            self._workers.append(CaseWorker(self._runner, self._dataset))
+            return self._workers[-1]
 
     def __enter__(self) -> _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._is_closed = True
-        for worker in list(self._workers):
-            worker.stop()
-        try:
-            while True:
-                if (question := self._line.get_nowait()) is not None:
-                    question.answer.cancel()
-        except Empty:
-            self._threads.shutdown(cancel_futures=True)
+        with self._hiring:
+            CaseWorker.stop(self._workers)
+        for answers in self._answers:
+            answers.put(CancelledError())
+            self._numbers.put(None)

@@ -10,7 +10,9 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, NoReturn
@@ -23,10 +25,10 @@ from pranet_monai.reports.case_result import CaseResult
 
 __all__ = ["CaseWorker", "WorkerDiedError"]
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CHUNK = 4 << 20  # bytes in one message: a receiver holds that much twice
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 4.0
 # "fork" starts in no time, with everything loaded, as PyTorch's DataLoader does on Linux; elsewhere it isn't safe
-_STARTING = threading.Lock()  # a process forked meanwhile would keep the pipe of this one open when this one dies
 _CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
@@ -43,12 +45,12 @@ class CaseWorker:
     """
 
     def __init__(self, runner: CaseRunner, items: Dataset) -> None:
-        with _STARTING:
-            self._pipe, theirs = _CONTEXT.Pipe()
-            parts = theirs, self._pipe, runner.asking(_no_network), items
-            self._process = _CONTEXT.Process(target=_work, args=parts, daemon=True)
+        self._pipe, theirs = _CONTEXT.Pipe()
+        parts = theirs, self._pipe, runner.asking(_no_network), items
+        self._process = _CONTEXT.Process(target=_work, args=parts, daemon=True)
+        with _signals_later():
             self._process.start()
-            theirs.close()
+        theirs.close()
 
     def do(self, number: int, answer: Callable[[torch.Tensor], dict[str, Any] | Exception]) -> CaseResult:
         """Does a case.
@@ -73,19 +75,38 @@ class CaseWorker:
             raise message
         return message
 
-    def stop(self) -> None:
-        """Ends the process, which removes what it has half written."""
-        self._process.terminate()
-        self._process.join(_STOP_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+    @staticmethod
+    def stop(workers: Sequence[CaseWorker]) -> None:
+        """Ends processes, which remove what they have half written; those that don't end in time are killed."""
+        processes, deadline = [worker._process for worker in workers], time.monotonic() + _STOP_SECONDS
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Inside, a process starts without getting any signal before it can handle it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where none can be handled
+        yield
+        return
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _work(pipe: Connection, theirs: Connection, runner: CaseRunner, items: Dataset) -> None:
     """What the process does, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too; the other process says when to stop
     signal.signal(signal.SIGTERM, _leave)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     theirs.close()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)

@@ -166,6 +166,91 @@ def test_ctrl_c_while_the_network_works(tmp_path: Path) -> None:
     assert no_process_is_left()
 
 
+def stopped(folder: Path, moment: str) -> tuple[int, str, float]:
+    """A command that is stopped at a moment: its exit code, its last line, and the seconds that it took to end."""
+    for name in "abcdefgh":
+        save(folder / f"{name}.nii")
+    script = f"""
+import multiprocessing, os, queue, signal, sys, threading, time
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.engines.test_case_evaluator import evaluator
+from pranet_monai.apps.bundle_run import run_cases
+from pranet_monai.apps.endings import own_command
+from pranet_monai.engines import case_schedule
+from pranet_monai.engines.case_evaluator import CaseEvents
+
+def stop():
+    print(time.time(), file=sys.stderr)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+{moment}
+engine, _ = evaluator(Path({str(folder)!r}), Path({str(folder / "out")!r}), workers=2)
+engine.add_event_handler(CaseEvents.CASE_COMPLETED, lambda: at_first_row())
+with own_command():
+    run_cases(engine)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    first, *_, last = ended.stderr.splitlines()
+    return ended.returncode, last, time.time() - float(first)
+
+
+STOPPED = "stopped: finished cases are kept; to continue, run the same command with --resume"
+
+
+def test_a_stop_just_when_a_worker_has_asked(tmp_path: Path) -> None:
+    """The question is taken out of the line, and then nobody has it."""
+    moment = """
+class Queue(queue.SimpleQueue):
+    def get(self, *args):
+        found = super().get(*args)
+        if isinstance(found, case_schedule._Question):
+            stop()
+        return found
+case_schedule.SimpleQueue = Queue
+at_first_row = lambda: None
+"""
+    code, last, seconds = stopped(tmp_path, moment)
+    assert (code, last) == (143, STOPPED) and seconds < 20
+
+
+def test_a_second_stop_while_workers_do_not_end(tmp_path: Path) -> None:
+    """They are stopped (SIGSTOP), so that only SIGKILL ends them; the second signal comes meanwhile."""
+    moment = """
+def at_first_row():
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGSTOP)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    stop()
+"""
+    code, last, seconds = stopped(tmp_path, moment)
+    assert (code, last) == (143, STOPPED) and seconds < 20
+
+
+@pytest.mark.parametrize("work", ["Lost(); time.sleep(30)", pytest.param("stop_in_a_wait()", marks=pytest.mark.slow)])
+def test_a_stop_that_the_work_does_not_notice(tmp_path: Path, work: str) -> None:
+    """Python drops what a signal raises in a finaliser; other code may catch it, and then wait for ever."""
+    moment = f"""
+from pranet_monai.apps import endings
+endings._END_SECONDS = 1.0
+class Lost:
+    def __del__(self):
+        stop()
+def stop_in_a_wait():
+    try:
+        stop()
+    except KeyboardInterrupt:
+        threading.Event().wait()
+def at_first_row():
+    {work}
+"""
+    code, last, seconds = stopped(tmp_path, moment)
+    assert (code, last) == (143, "stopped: cut short after 1 s; what is finished is kept") and seconds < 25
+    assert run(tmp_path, tmp_path / "out", resume=True, workers=2).status["a"] == "skipped", "the lock is free"
+
+
 def test_a_killed_run_leaves_no_process_behind_and_is_taken_up_again(tmp_path: Path) -> None:
     for name in "abcdef":
         save(tmp_path / f"{name}.nii.gz")
