@@ -236,8 +236,9 @@ def merge_run(output_dir: str | Path, dataset_dir: str | Path | None = None, kee
     missing, run_info = unfinished_shards(output_dir), merged_run(folder.shards())
     if missing:
         print(
-            f"incomplete: {len(missing)} of {missing[0].count} shards haven't ended "
-            f"({some_of(map(str, missing), 10)}); fix: wait, or run them again with --resume; then merge again",
+            f"incomplete: {len(missing)} of {missing[0].count} shards haven't ended, or did so with other weights or "
+            f"before files came or went ({some_of(map(str, missing), 10)}); fix: wait, or run them again with "
+            "--resume; then merge again",
             file=sys.stderr,
         )
     try:

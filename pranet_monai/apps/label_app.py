@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,21 +41,28 @@ def make_label_app(folder: str | Path, bundles: Sequence[str | Path]) -> Path:
 
     Args:
         folder: the app's, which must not be one yet.
-        bundles: names, folders or packed zips, see :func:`~pranet_monai.bundle_store.find_bundle`.
+        bundles: names, folders or packed zips, see :func:`~pranet_monai.bundle_store.find_bundle`; one that is there
+            twice is taken once.
 
     Returns:
         The folder, absolute.
 
     Raises:
-        UsageError: the folder is there already, or a bundle is missing, has no weights or isn't for volumes.
+        UsageError: the folder is there already, or a bundle is missing, has no weights or isn't for volumes, or two
+            have one name.
     """
     app = Path(folder).expanduser().resolve()
-    found = [find_bundle(bundle) for bundle in bundles]
-    for bundle in found:
+    found = {bundle.folder.resolve(): bundle for bundle in map(find_bundle, bundles)}
+    names = Counter(folder.name for folder in found)
+    for bundle in found.values():
         check_serves(bundle)
+    if twice := next((name for name, count in names.items() if count > 1), None):
+        raise UsageError(
+            f"--bundle: found two bundles called {twice}; allowed: one of each name; fix: name one of them"
+        )
     if app.exists() and not (app.is_dir() and not any(app.iterdir())):
         raise UsageError(f"{folder}: found a file or folder there already; allowed: a new folder; fix: name another")
-    for bundle in found:
+    for bundle in found.values():
         install_bundle(bundle.folder, folder=app / MODELS)
     with atomic_write(app / MAIN) as partial:
         partial.write_text(MAIN_TEXT, encoding="utf-8")

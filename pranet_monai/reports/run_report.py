@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from pranet_monai.reports.page import write_page
 from pranet_monai.reports.privacy import Privacy
 from pranet_monai.reports.reviewed import with_reviews
 from pranet_monai.reports.run_info import environment, weights_record
-from pranet_monai.reports.shards import settings_of_shards, write_shard_record
+from pranet_monai.reports.shards import LISTING, settings_of_shards, write_shard_record
 from pranet_monai.storage.tables import CaseTable, Row, read_csv, write_csv, write_json
 
 __all__ = ["RunReport"]
@@ -93,6 +94,7 @@ class RunReport:
         self._private = Privacy([dataset_dir, output_dir, *given])
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
+        self._listing = sha256("\n".join(item["case"] for item in items).encode()).hexdigest() if items else None
         self._expects_dice = expects_dice
         self._organ_columns = (*((EXPECTED_DICE,) if expects_dice else ()), *self.kind.organ_columns)
         self._first_columns = [*CASE_COLUMNS, *([REVIEW] if expects_dice else [])]
@@ -311,6 +313,7 @@ class RunReport:
             "seconds": round(time.monotonic() - self._clock, 3),
             "cases": dict(counts),
             "left_out": self._left_out(),
+            **({} if self.paths.shard is None else {LISTING: self._listing}),
             "label_map": self.label_map.name,
             "kind": self.kind.name,
             "weights": weights_record(weights) if isinstance(weights, (str, Path)) else weights,

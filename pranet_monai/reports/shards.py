@@ -17,12 +17,15 @@ from pranet_monai.forms.shard import Shard
 from pranet_monai.reports.kinds import Kind, create_kind
 from pranet_monai.storage.tables import Row, write_json
 
-__all__ = ["merged_run", "settings_of_shards", "unfinished_shards", "write_shard_record"]
+__all__ = ["LISTING", "merged_run", "settings_of_shards", "unfinished_shards", "write_shard_record"]
 
 _OWN = ("started", "finished", "seconds", "cases", "left_out", "seconds_per_case")
 """Of run.json: what the shards of a run don't have in common."""
-_MARK = ("bundle", "weights", "precision", "label_map", "kind")
-"""Of run.json: what decides masks, and so tells the shards of one run from those of another."""
+LISTING = "listing_sha256"
+"""Of run.json: of the names of all cases that a shard found. Shards that deal out other lists leave cases undone."""
+
+_MARK = ("bundle", "weights", "precision", "label_map", "kind", LISTING)
+"""Of run.json: what decides masks and who makes them, and so tells the shards of one run from those of another."""
 
 
 def write_shard_record(folder: RunFolder, label_map: LabelMap, kind: Kind, expects_dice: bool) -> None:
@@ -59,7 +62,7 @@ def settings_of_shards(output_dir: str | Path) -> dict[str, Any]:
 
 def unfinished_shards(output_dir: str | Path) -> list[Shard]:
     """Those of the youngest division that haven't begun, haven't ended, or ended in another run than the youngest of
-    those that have: with other weights, say.
+    those that have: with other weights, say, or of other cases.
     """
     folders = RunFolder(output_dir).shards()
     count = folders[-1].shard.count if folders else 0  # type: ignore[union-attr]

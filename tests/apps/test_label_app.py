@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,4 +45,19 @@ def test_bundles_for_images_are_refused_before_anything_is_made(
     assert main(["label-app", str(tmp_path / "app"), "--bundle", str(SMALLEST), name]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: bundle {name}: found one for RGB images") and said.count("\n") == 1
+    assert not (tmp_path / "app").exists()
+
+
+def test_a_bundle_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    assert main(["label-app", str(app), "--bundle", str(SMALLEST), SMALLEST.name, "acdc"]) == 0
+    assert [path.name for path in (app / "model").iterdir()] == [SMALLEST.name] and (app / "main.py").is_file()
+
+
+def test_two_bundles_of_one_name_are_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(SMALLEST, tmp_path / SMALLEST.name)
+    assert main(["label-app", str(tmp_path / "app"), "--bundle", str(SMALLEST), str(other)]) == 2
+    assert f"found two bundles called {SMALLEST.name}" in capsys.readouterr().err
     assert not (tmp_path / "app").exists()

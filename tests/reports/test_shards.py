@@ -16,7 +16,7 @@ from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.forms.shard import Shard
 from pranet_monai.reports import RunReport, create_kind
 from pranet_monai.reports.shards import settings_of_shards, unfinished_shards
-from pranet_monai.storage.tables import read_csv
+from pranet_monai.storage.tables import Row, read_csv
 
 from tests.reports.rows import add_case, add_failure, skip
 from tests.reports.test_page import AFFINE, volume
@@ -103,7 +103,10 @@ def test_merging_meanwhile_says_what_is_missing(
     begun = RunReport(tmp_path, "acdc", shard="1/3")
     add_case(begun, "case1", mask_of("case1"), AFFINE, reference=volume(1, 2), seconds=1.0)
     assert main(["merge", str(tmp_path)]) == 1
-    assert "2 of 3 shards haven't ended (1/3, 3/3)" in capsys.readouterr().err
+    assert (
+        "2 of 3 shards haven't ended, or did so with other weights or before files came or went (1/3, 3/3)"
+        in capsys.readouterr().err
+    )
     assert [row["case"] for row in read_csv(tmp_path / "report" / "cases.csv")] == ["case1", "case2", "case5"]
     begun.paths.unlock()
     with FileLock(begun.paths.report / ".lock"), pytest.raises(UsageError, match="another run"):
@@ -183,6 +186,32 @@ def test_shards_of_a_former_run_have_not_ended(tmp_path: Path) -> None:
     assert unfinished_shards(tmp_path) == [Shard(2, 2)]
     RunReport(tmp_path, "acdc", shard="2/2", resume=True).finish({"weights": weights[1]})
     assert unfinished_shards(tmp_path) == []
+
+
+def test_shards_that_found_other_cases_have_not_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file came between them: of the new list each does other cases, so that some would be done by none."""
+    now = ["case0", *CASES]
+
+    def do_listed(text: str, listed: list[str], resume: bool = False) -> None:
+        report = RunReport(tmp_path, "acdc", shard=text, items=[{"case": case} for case in listed], resume=resume)
+        do(report, [case for case in Shard.parse(text).deal(listed) if case != "case6"])
+
+    do_listed("1/2", CASES)
+    do_listed("2/2", now)
+    assert len(set(CASES) - {row["case"] for text in ("1of2", "2of2") for row in rows_of(tmp_path, text)}) > 1
+    assert main(["merge", str(tmp_path)]) == 1
+    assert (
+        "1 of 2 shards haven't ended, or did so with other weights or before files came or went (1/2)"
+        in capsys.readouterr().err
+    )
+    do_listed("1/2", now, resume=True)
+    assert main(["merge", str(tmp_path)]) == 0
+    done = {row["case"] for row in read_csv(tmp_path / "report" / "cases.csv")}
+    assert done == set(now) - {"case6"}
+
+
+def rows_of(out: Path, shard: str) -> list[Row]:
+    return read_csv(out / "report" / "shards" / shard / "cases.csv")
 
 
 def test_no_shard_begins_within_a_whole_run(tmp_path: Path) -> None:

@@ -147,17 +147,20 @@ Scale = tuple[float, float]
 
 
 def _rescaled(place: str, picture: np.ndarray, dataset: Any, scale: Scale | None) -> np.ndarray:
-    values = picture.astype(np.float64)
+    values = _on_scale(picture, dataset, scale)
     if _is_turned(dataset):
-        values = _lowest_and_highest(dataset) - values
-    if scale is None and "ModalityLUTSequence" in dataset:
-        values = np.asarray(library("pydicom.pixels").apply_modality_lut(picture, dataset), dtype=np.float64)
-    elif scale is not None:
-        values = values * scale[0] + scale[1]
+        values = _on_scale(_lowest_and_highest(dataset).astype(picture.dtype), dataset, scale).sum() - values
     padding = _padding(dataset, picture)
     if padding is not None:
         values[padding] = AIR_HU if dataset.get("Modality") == "CT" else 0
     return values.astype(np.float32)
+
+
+def _on_scale(stored: np.ndarray, dataset: Any, scale: Scale | None) -> np.ndarray:
+    if scale is None and "ModalityLUTSequence" in dataset:
+        stored = library("pydicom.pixels").apply_modality_lut(stored, dataset)
+    slope, intercept = scale or (1.0, 0.0)
+    return np.asarray(stored.astype(np.float64) * slope + intercept)
 
 
 def _padding(dataset: Any, picture: np.ndarray) -> np.ndarray | None:
@@ -202,6 +205,9 @@ def _is_turned(dataset: Any) -> bool:
     return dataset.get("PhotometricInterpretation") == "MONOCHROME1" and dataset.get("Modality") != "CT"
 
 
-def _lowest_and_highest(dataset: Any) -> float:
-    """The sum of the least and the largest number that can be stored."""
-    return -1.0 if int(dataset.get("PixelRepresentation", 0)) else float(2 ** int(dataset.BitsStored) - 1)
+def _lowest_and_highest(dataset: Any) -> np.ndarray:
+    """The least and the largest number that can be stored."""
+    bits = int(dataset.BitsStored)
+    return np.array(
+        [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if dataset.get("PixelRepresentation") else [0, 2**bits - 1]
+    )

@@ -27,6 +27,9 @@ IMAGES = "DICOM_anon"
 SAME_DIRECTION, SAME_SPACING = 1e-3, 1e-3
 """By which direction cosines, and pixel spacings as a fraction, may differ within a volume."""
 
+UNIT = 0.01
+"""By which products of a plane's two directions may differ from those of perpendicular unit vectors: headers round."""
+
 JOINED_TILT, JOINED_APART = 5.0, 3.0
 """Degrees off their normal, and times what their header says of it, that slices of several series lie apart at most."""
 
@@ -112,11 +115,14 @@ def series_of(headers: Iterable[Header]) -> list[Series]:
         if not header.other:
             groups[(header.study, header.series) if header.series else ("", header.place)].append(header)
     found = [series for group in groups.values() for series in _of_one_series(group)]
+    if len(found) == 1 and found[0].is_scout:
+        found = _of_one_series(list(found[0].headers), is_alone=True)
     found = _joined_cines(found)
     return sorted(found, key=lambda one: (one.headers[0].study, _number(one), one.headers[0].series, one.part))
 
 
-def _of_one_series(group: list[Header]) -> list[Series]:
+def _of_one_series(group: list[Header], is_alone: bool = False) -> list[Series]:
+    """The volumes of a series; a name makes it a scout only if it isn't alone."""
     bad, good = [header for header in group if header.error], [header for header in group if not header.error]
     if not good:
         more = f" (and {len(bad) - 1} more files of its series)" if len(bad) > 1 else ""
@@ -131,7 +137,7 @@ def _of_one_series(group: list[Header]) -> list[Series]:
             "series, or give the volume as .nii.gz"
         )
         return [Series(tuple(good), error=error)]
-    return _volumes(good, planes, remarks)
+    return _volumes(good, planes, remarks, is_alone)
 
 
 def _each_once(headers: list[Header], remarks: list[str]) -> list[Header]:
@@ -153,8 +159,9 @@ def _without_place(plane: Plane) -> str:
     """What lacks to know where a plane lies; empty where nothing does."""
     if plane.position is None:
         return "ImagePositionPatient"
-    if plane.directions is None or not float(np.linalg.norm(_normal(plane))):
-        return "ImageOrientationPatient"
+    directions = np.asarray(plane.directions or np.zeros(6)).reshape(2, 3)
+    if np.abs(directions @ directions.T - np.eye(2)).max() > UNIT:  # else lengths, and so volumes, would be wrong
+        return "ImageOrientationPatient of two perpendicular unit vectors"
     return "PixelSpacing" if plane.spacing is None or min(plane.spacing) <= 0 else ""
 
 
@@ -162,7 +169,7 @@ def _normal(plane: Plane) -> np.ndarray:
     return np.cross(*np.asarray(plane.directions).reshape(2, 3))
 
 
-def _volumes(headers: list[Header], planes: list[Plane], remarks: list[str]) -> list[Series]:
+def _volumes(headers: list[Header], planes: list[Plane], remarks: list[str], is_alone: bool) -> list[Series]:
     """The volumes of a series; single planes of other directions beside them are scouts."""
     geometries: list[list[Plane]] = []
     for plane in planes:
@@ -172,8 +179,10 @@ def _volumes(headers: list[Header], planes: list[Plane], remarks: list[str]) -> 
             geometries.append([plane])
         else:
             found.append(plane)
-    if _are_scouts(headers, geometries):
+    if _lie_across(geometries) or (not is_alone and _are_called_scouts(headers, geometries)):
         return [Series(tuple(headers), tuple(planes), is_scout=True)]
+    if _are_called_scouts(headers, geometries):
+        remarks = [*remarks, "called as localizers are, but the only series: taken for a volume"]
     kept = [one for one in geometries if len(one) > 1] or geometries
     if len(geometries) > len(kept):
         left = len(planes) - sum(map(len, kept))
@@ -187,14 +196,17 @@ def _volumes(headers: list[Header], planes: list[Plane], remarks: list[str]) -> 
     ]
 
 
-def _are_scouts(headers: list[Header], geometries: list[list[Plane]]) -> bool:
-    """A plane or a few in each of several directions, or a few that are called so."""
+def _lie_across(geometries: list[list[Plane]]) -> bool:
+    """Whether they are a plane or a few in each of several directions."""
     most = max(map(len, geometries))
     if len(geometries) > 1 and most == 1:
         return True
     normals = [_normal(one[0]) for one in geometries]
-    are_across = any(abs(float(normals[0] @ normal)) < np.cos(np.radians(45)) for normal in normals)
-    return most <= MOST_OF_SCOUT and (are_across or any(header.is_called_scout for header in headers))
+    return most <= MOST_OF_SCOUT and any(abs(float(normals[0] @ normal)) < np.cos(np.radians(45)) for normal in normals)
+
+
+def _are_called_scouts(headers: list[Header], geometries: list[list[Plane]]) -> bool:
+    return max(map(len, geometries)) <= MOST_OF_SCOUT and any(header.is_called_scout for header in headers)
 
 
 def _maybe_a_scout(planes: list[Plane]) -> list[str]:

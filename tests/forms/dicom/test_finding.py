@@ -16,6 +16,7 @@ from pranet_monai.errors import UsageError
 from pranet_monai.forms import FORMS, Search
 from pranet_monai.forms.dicom import header as header_module
 from pranet_monai.forms.left_out import left_out_files, left_out_sentence
+from pranet_monai.forms.remarks import remarks_of
 from pranet_monai.forms.run_folder import RunFolder
 from pranet_monai.transforms.load import LoadCased
 from pydicom.data import get_testdata_file
@@ -147,6 +148,32 @@ def test_a_scout_of_three_directions_is_left_out(tmp_path: Path) -> None:
     (item,) = find_cases(tmp_path)
     assert "series_002" in item["case"]
     assert len(left_out_files(Search(tmp_path), "volume")["DICOM localizer"]) == 3
+
+
+def called(name: str) -> Dataset:
+    shared = header("MR", number=1)
+    shared.SeriesDescription = name
+    return shared
+
+
+def test_a_scout_by_its_name_alone_is_one_only_beside_others(tmp_path: Path) -> None:
+    write_series(tmp_path / "1", numbers(), grid(), called("survey"))
+    (item,) = find_cases(tmp_path)
+    image = LoadCased("image")(item)["image"]
+    assert image.shape[1:] == (7, 9, 4)
+    assert remarks_of(image) == ["called as localizers are, but the only series: taken for a volume"]
+    (item,) = find_cases(tmp_path / "1" / "IM000001.dcm")
+    assert LoadCased("image")(item)["image"].shape[1:] == (7, 9, 1)
+    write_series(tmp_path / "2", numbers(), grid(), header("MR", number=2))
+    assert ["series_002" in item["case"] for item in find_cases(tmp_path)] == [True]
+
+
+def test_each_volume_of_a_large_survey_is_read(tmp_path: Path) -> None:
+    """One has too many slices for a localizer, so neither is left out; by itself the other one would be."""
+    shared = called("localizer")
+    write_series(tmp_path / "a", numbers((7, 9, 8)), grid(), shared)
+    write_series(tmp_path / "b", numbers((7, 9, 3)), grid(degrees=80), shared)
+    assert [LoadCased("image")(item)["image"].shape[3] for item in find_cases(tmp_path)] == [8, 3]
 
 
 def test_a_picture_of_the_screen_is_left_out(tmp_path: Path) -> None:

@@ -225,6 +225,8 @@ def test_a_few_slices_that_are_called_a_localizer(tmp_path: Path, name: str, key
     shared = header("MR")
     setattr(shared, key, name)
     write_series(tmp_path / "a", numbers((7, 9, 5)), grid(), shared)
+    write_series(tmp_path / "b", numbers(), grid(), header("MR"))
+    assert len(find_cases(tmp_path)) == 1
     assert list(left_out_files(Search(tmp_path), "volume")) == ["DICOM localizer"]
     more = header("MR")
     setattr(more, key, name)

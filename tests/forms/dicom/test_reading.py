@@ -73,6 +73,25 @@ def test_monochrome1(tmp_path: Path, modality: str, is_turned: bool) -> None:
     assert bool(remarks_of(volume)) == is_turned
 
 
+def test_monochrome1_behind_a_table(tmp_path: Path) -> None:
+    """The table's values are turned within their own range, from 0 to 3 x 1023."""
+    voxels = np.abs(numbers())
+
+    def change(dataset: Dataset, k: int, t: int) -> None:
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+        del dataset.RescaleSlope, dataset.RescaleIntercept
+        table = Dataset()
+        table.add_new("LUTDescriptor", "US", [1024, 0, 16])
+        table.add_new("ModalityLUTType", "LO", "US")
+        table.add_new("LUTData", "OW", (np.arange(1024) * 3).astype(np.uint16).tobytes())
+        dataset.ModalityLUTSequence = [table]
+
+    write_series(tmp_path, voxels, grid(), header("MR"), change, intercept=0)
+    volume = load(tmp_path)
+    np.testing.assert_array_equal(volume.numpy()[0], 3069.0 - 3.0 * voxels)
+    assert remarks_of(volume) == ["MONOCHROME1: grey values inverted, so that brighter means more"]
+
+
 def test_a_tilted_gantry_shears_the_grid(tmp_path: Path) -> None:
     affine = grid(tilt=20)
     write_series(tmp_path, numbers(), affine)
@@ -315,3 +334,15 @@ def test_files_of_one_case_without_its_item(tmp_path: Path) -> None:
     write_series(tmp_path / "a", voxels, grid(degrees=5), suffix="b.dcm")
     with pytest.raises(BadCaseError, match="found 2 series of DICOM images; allowed: one"):
         LoadCased("image")({"image": str(tmp_path / "a")})
+
+
+@pytest.mark.parametrize("directions", [[2, 0, 0, 0, 1, 0], [1, 0, 0, 0.6, 0.8, 0], [1, 0, 0, 1, 0, 0]])
+def test_directions_that_are_none_are_refused(tmp_path: Path, directions: list[float]) -> None:
+    """Longer than 1, they would make each voxel larger; not perpendicular, smaller."""
+
+    def change(dataset: Dataset, k: int, t: int) -> None:
+        dataset.ImageOrientationPatient = directions
+
+    write_series(tmp_path, numbers(), grid(), change=change)
+    (item,) = find_cases(tmp_path)
+    assert "found no ImageOrientationPatient of two perpendicular unit vectors" in item["error"]
