@@ -5,8 +5,8 @@
 
 The papers' script (``test_synapse.py``): slice by slice spline zoom, network with batch 1, zoom back; then medpy's
 Dice, HD95, Jaccard index and ASSD of each organ, in voxels. Ours: ``SliceVolumeInferer`` and ``case_metrics``, which
-gives the same four, NSD, volumes and counts. Both run the same EMCAD in float32, from the array in memory to the
-numbers, the script by PyTorch. Its weights are random, and masks of noise would flatter nobody: what is judged is the
+gives the same four, NSD, volumes and counts. Both run the same EMCAD, from the array in memory to the numbers, the
+script by PyTorch in float32. Its weights are random, and masks of noise would flatter nobody: what is judged is the
 reference, three voxels off. The least of the repeats counts, of wall time and of processor time, for inference and
 evaluation apart. ``--enlarge 2`` repeats each pixel: copies of 257 x 257 become 514 x 514, about as CTs are.
 """
@@ -30,7 +30,7 @@ from inference import load_volume, papers_loop, seeded_network, slice_volume_inf
 from medpy.metric import binary
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.metrics import case_metrics
-from pranet_monai.runtimes import AUTO, RUNTIMES, Executor
+from pranet_monai.runtimes import AUTO, PRECISIONS, RUNTIMES, Executor
 
 
 def papers(reference: np.ndarray, label_map: LabelMap) -> list[Any]:
@@ -70,7 +70,8 @@ def main() -> None:
     parser.add_argument("--image", type=Path, required=True, help="CT in Hounsfield units, NIfTI")
     parser.add_argument("--label", type=Path, required=True, help="its organs, in the data set's own numbers")
     parser.add_argument("--backbone", default="pvt_v2_b2")
-    parser.add_argument("--runtime", default="auto", choices=[*RUNTIMES, AUTO], help="of ours, in fp32")
+    parser.add_argument("--runtime", default="auto", choices=[*RUNTIMES, AUTO], help="of ours")
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="of ours")
     parser.add_argument("--enlarge", type=int, default=1, help="times, each pixel of a slice")
     parser.add_argument("--slices", type=int, help="only so many, from the middle")
     parser.add_argument("--repeats", type=int, default=1)
@@ -85,10 +86,11 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
           f"load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, torch {torch.__version__}, "
           f"numpy {np.__version__}, scipy {version('scipy')}, medpy {version('medpy')}")  # fmt: skip
-    network, executor = seeded_network(arguments.backbone), Executor(arguments.runtime)
+    network, executor = seeded_network(arguments.backbone), Executor(arguments.runtime, arguments.precision)
     fast = partial(slice_volume_inferer, network=seeded_network(arguments.backbone), device="cpu", batch=2)
     fast(volume[:, :, :2], executor=executor)  # exports, where it must
-    print(f"{arguments.image.name}, {volume.shape}; EMCAD {arguments.backbone}, ours by {executor.used}")
+    how = f"ours by {executor.used} in {arguments.precision}"
+    print(f"{arguments.image.name}, {volume.shape}; EMCAD {arguments.backbone}, {how}")
     programs: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         "papers' script": (partial(papers_loop, volume, network, "cpu", 1), partial(papers, reference, label_map)),
         "ours": (partial(fast, volume, executor=executor), partial(ours, reference, label_map)),

@@ -64,8 +64,9 @@ class SliceVolumeInferer(WatchableInferer):
             the rows' axis, 1 the columns'): any of ``[[0], [1], [0, 1]]``.
         channels_last: lay out the network's weights and images channels-last, in place: the same numbers to rounding,
             and faster convolutions (EMCAD-B2 on a CPU: a quarter less time for single slices).
-        sw_batch_size: slices (or windows) per call of the network; None for 2 on a CPU, whose caches hold no more
-            (EMCAD-B2 takes 1.4 times as long per slice in batches of 8), and 16 elsewhere.
+        sw_batch_size: slices (or windows) per call of the network; None for what the executor's runtime wants, else for
+            2 on a CPU, whose caches hold no more (EMCAD-B2 takes 1.4 times as long per slice in batches of 8), and 16
+            elsewhere.
         sw_device: where the network runs; None for the inputs' device.
         device: where the result is kept; None for the inputs' device.
         progress: show a bar over the slices on stderr.
@@ -163,10 +164,10 @@ class SliceVolumeInferer(WatchableInferer):
         size = self.resampling.size_of(stack)
         divisor = self.divisor or _stated(network, "divisor") or 1
         device = torch.device(self.sw_device or inputs.device)
-        batch_size = self.sw_batch_size or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
         run = network if self.executor is None else self.executor(network, device)
+        usual = _stated(run, "batch_size") or (_CPU_BATCH if device.type == "cpu" else _GPU_BATCH)
         predict = partial(self._mirrored_maps, network=partial(run, *args, **kwargs))
-        with AdaptiveBatches(run, device, batch_size) as batches, self._bar(len(stack)) as bar:
+        with AdaptiveBatches(run, device, self.sw_batch_size or usual) as batches, self._bar(len(stack)) as bar:
 
             def segment(numbers: range) -> Tensor:
                 planes = self.resampling.forth(stack.cut(numbers).to(batches.device, torch.float32), size)

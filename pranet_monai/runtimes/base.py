@@ -23,7 +23,7 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 Prepared = Callable[[Tensor], Any]
 """A network as a runtime runs it: images ``(B, C, H, W)`` float32 to a tensor or a tuple of tensors, float32. It states
-the network's ``in_channels`` and ``divisor``."""
+the network's ``in_channels`` and ``divisor``, and may state the ``batch_size`` that suits it."""
 
 
 class StandIn:
@@ -31,9 +31,11 @@ class StandIn:
 
     Args:
         network: whose answer it gives; only its statements are read.
+        batch_size: images per call that suit it; None where it doesn't matter.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, batch_size: int | None = None) -> None:
+        self.batch_size = batch_size
         self.in_channels: int | None = getattr(network, "in_channels", None)
         self.divisor: int | None = getattr(network, "divisor", None)
 

@@ -20,7 +20,7 @@ class FirstMaps(StandIn):
     """
 
     def __init__(self, prepared: Prepared, network: nn.Module, number: int) -> None:
-        super().__init__(network)
+        super().__init__(network, getattr(prepared, "batch_size", None))
         self._prepared, self._number = prepared, number
 
     def __call__(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:

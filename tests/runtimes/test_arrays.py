@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Barrier
+from contextlib import suppress
+from functools import partial
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pytest
@@ -19,20 +21,25 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 5, 8])
-def test_parts_run_at_once_and_keep_their_order(number: int, threads: int) -> None:
-    made = []
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 20])
+def test_images_run_at_once_and_keep_their_order(number: int, threads: int) -> None:
+    made, running, most = [], [], [0]
 
     def engines(count: int) -> Sequence[Infer]:
         made.append(count)
-        all_here = Barrier(count, timeout=20)  # one engine after the other would never pass it
+        meeting = Barrier(count)  # one engine after the other would never pass it
 
         def infer(images: np.ndarray) -> list[np.ndarray]:
             assert images.flags.c_contiguous and images.dtype == np.float32
-            all_here.wait()
+            running.append(None)
+            most[0] = max(most[0], len(running))
+            if not meeting.broken:
+                with suppress(BrokenBarrierError):  # the last images may be fewer than the engines
+                    meeting.wait(timeout=0.5)
+            running.pop()
             return [images * 2, images[:, :1] + 1]
 
-        return [infer] * count
+        return [partial(infer) for _ in range(count)]
 
     run = ArrayNetwork(engines, nn.Identity())
     images = torch.arange(number * 2 * 3 * 4, dtype=torch.float64).reshape(number, 2, 3, 4)
@@ -40,7 +47,11 @@ def test_parts_run_at_once_and_keep_their_order(number: int, threads: int) -> No
         double, more = run(images)
         assert torch.equal(double, images.float() * 2) and torch.equal(more, images.float()[:, :1] + 1)
     (count,) = made
-    assert count <= min(number, threads) < 2 * count and count & (count - 1) == 0
+    assert most == [count] and count <= min(number, threads) < 2 * count and count & (count - 1) == 0
+
+
+def test_it_states_the_batch_that_keeps_its_threads_busy(threads: int) -> None:
+    assert ArrayNetwork(lambda _: [], nn.Identity()).batch_size == {1: None, 2: 8, 3: 8, 8: 8}[threads]
 
 
 def test_an_error_of_one_part_is_raised() -> None:
