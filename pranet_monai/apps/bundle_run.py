@@ -88,7 +88,9 @@ def check_run(
         find_cases(dataset_dir, output_dir=output_dir, kind=kind)
         find_weights(weights, official_checkpoint)
         _check_writable(Path(output_dir).expanduser())
-        RunFolder(output_dir, part).check_unlocked()
+        folder = RunFolder(output_dir, part)
+        folder.check_unlocked()
+        folder.reviews.check()
 
 
 def check_parts(

@@ -53,6 +53,14 @@ class Reviews:
     def _table(self) -> CaseTable:
         return CaseTable(self.path, _COLUMNS)
 
+    def check(self) -> None:
+        """Reads the table, which people may have edited.
+
+        Raises:
+            UsageError: it can't be read.
+        """
+        list(self)
+
     def __iter__(self) -> Iterator[str]:
         """The names of what was reviewed."""
         return iter([row["case"] for row in self._table.rows])

@@ -20,7 +20,7 @@ from pranet_monai.forms.grid import FRAMES, frame_count
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.reviews import Reviews
 from pranet_monai.forms.shard import Shard
-from pranet_monai.storage.tables import Row, read_csv
+from pranet_monai.storage.tables import CaseTable, Row
 
 __all__ = ["FRAME_ENDING", "OUTPUT_FORMATS", "OutputFormat", "RunFolder", "wants_dicom"]
 
@@ -274,7 +274,7 @@ class RunFolder:
     def _rows_of(self, table: str) -> list[Row]:
         """Rows of its own table; of a shard also of the table that shards were merged into."""
         folders = [self] if self.shard is None else [RunFolder(self.root), self]
-        return [row for folder in folders for row in read_csv(getattr(folder, table))]
+        return [row for folder in folders for row in CaseTable(getattr(folder, table), []).rows]
 
 
 def wants_dicom(output_format: OutputFormat, form: Form) -> bool:

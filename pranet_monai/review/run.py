@@ -21,7 +21,7 @@ from pranet_monai.reports.measures import plain_name
 from pranet_monai.reports.previews import organ_color
 from pranet_monai.reports.reviewed import rewrite_page
 from pranet_monai.review.layers import CaseLayers
-from pranet_monai.storage.tables import read_csv
+from pranet_monai.storage.tables import CaseTable, read_csv
 
 __all__ = ["ReviewedRun"]
 
@@ -34,13 +34,14 @@ class ReviewedRun:
         images: the folder of the images, where it was moved since.
 
     Raises:
-        UsageError: it is no such folder, it has no case with a mask, or somebody else is reviewing it.
+        UsageError: it is no such folder, it has no case with a mask, one of its tables can't be read, or somebody else
+            is reviewing it.
     """
 
     def __init__(self, root: str | Path, images: str | Path | None = None) -> None:
         self.folder = RunFolder(root)
         self._record = CaseRecord.read(self.folder, images)
-        self._rows = [row for row in read_csv(self.folder.cases_table) if row["status"] != "failed"]
+        self._rows = [row for row in CaseTable(self.folder.cases_table, []).rows if row["status"] != "failed"]
         self._layers = self._find_layers()
         if not self._layers:
             raise UsageError(f"{root}: found no case with a mask in {self.folder.cases_table.name}; fix: segment first")
@@ -51,7 +52,8 @@ class ReviewedRun:
             raise UsageError(
                 f"{root}: is already open for review; fix: continue there, or stop that pranet-monai view"
             ) from error
-        self._reviews = self.folder.reviews  # read now, when no other reviewer can write
+        self._reviews = self.folder.reviews
+        self._reviews.check()  # read now, when no other reviewer can write
 
     def __contains__(self, case: object) -> bool:
         return case in self._layers

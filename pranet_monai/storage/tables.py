@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pranet_monai.errors import UsageError
 from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["CaseTable", "Row", "plain_text", "read_csv", "strict_json", "write_atomically", "write_csv", "write_json"]
@@ -49,16 +50,27 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
 def read_csv(path: Path) -> list[Row]:
     """Read what :func:`write_csv` wrote: numbers and booleans come back as such, empty cells as ``None``.
 
-    A file that isn't there has no rows; a last line without its end, as a kill leaves it, isn't one.
+    A file that isn't there has no rows; a last line without its end, as a kill leaves it, isn't one. What a spreadsheet
+    adds, a mark at the beginning and cells behind the last column, is passed over.
+
+    Raises:
+        UsageError: the file isn't CSV in UTF-8.
     """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        whole, newline, _ = file.read().rpartition("\n")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            whole, newline, _ = file.read().rpartition("\n")
+        rows = list(csv.DictReader(io.StringIO(whole + newline, newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: found a file that can't be read as a table ({error}); {_FIX}") from error
     return [
-        {column: plain_text(cell) if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items()}
-        for row in csv.DictReader(io.StringIO(whole + newline, newline=""))
+        {column: plain_text(cell) if column in TEXT_COLUMNS else _value(cell) for column, cell in row.items() if column}
+        for row in rows
     ]
+
+
+_FIX = "allowed: CSV in UTF-8, with commas; fix: save it so, or take it away"
 
 
 class CaseTable:
@@ -72,6 +84,9 @@ class CaseTable:
     Args:
         path: of the file; its rows are taken over where it exists.
         columns: of the file, ``case`` among them.
+
+    Raises:
+        UsageError: the file can't be read, or has no column ``case``.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -79,7 +94,10 @@ class CaseTable:
         self.columns = list(columns)
         self._rows: dict[str, list[Row]] = {}
         for row in read_csv(path):
-            self._rows.setdefault(row["case"], []).append(row)
+            if "case" not in row:
+                raise UsageError(f"{path}: found the columns {', '.join(row)[:60]}, none of them case; {_FIX}")
+            if row["case"]:  # a spreadsheet leaves rows of empty cells
+                self._rows.setdefault(row["case"], []).append(row)
         self._has_notes = False
         self._is_on_disk = False  # until it is written once, the file may have other columns or half a last line
         self._spans: dict[str, tuple[int, int]] = {}  # case → first byte of its rows in the file, and their length

@@ -95,6 +95,17 @@ def test_wrong_use_is_one_line_and_2(
     assert former.read_text() == FORMER and not list(tmp_path.glob("out/*_seg*"))
 
 
+def test_reviews_saved_with_semicolons_are_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else each case would fail with it, and the report at the end."""
+    table = tmp_path / "out" / "report" / "review.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("case;verdict;comment\ncase00;rejected;x\n")
+    options = {"dataset_dir": str(volumes(tmp_path / "in", 1)), "output_dir": str(tmp_path / "out")}
+    assert through_segment({**options, "resume": "True"}) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {table}: found the columns case;verdict;comment") and said.count("\n") == 1
+
+
 def test_monais_command_refuses_in_one_line(tmp_path: Path) -> None:
     """The real command, with what MONAI itself makes before anything of ours runs."""
     command = [*MONAI, "--dataset_dir", str(volumes(tmp_path / "in", 1)), "--output_dir", str(tmp_path / "out")]

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pranet_monai.errors import UsageError
 from pranet_monai.storage.tables import CaseTable, read_csv, strict_json, write_atomically, write_csv
 
 
@@ -172,3 +173,21 @@ def test_failed_write_leaves_the_former_file_and_no_temporary_one(tmp_path: Path
 def test_strict_json() -> None:
     value = {"a": (np.int64(1), math.nan, -math.inf), 2: np.array([0.5]), "p": Path("x")}
     assert strict_json(value) == {"a": [1, None, "-inf"], "2": [0.5], "p": "x"}
+
+
+@pytest.mark.parametrize("content", ["\ufeffcase,n\r\na,1\r\n,\r\n", "case,n\na,1,2,3\n"])
+def test_what_a_spreadsheet_adds_is_passed_over(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(content, encoding="utf-8", newline="")
+    assert CaseTable(path, ["case", "n"]).rows == [{"case": "a", "n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b"case;n\na;1\n", "the columns case;n, none of them case"), (b"case,n\ngr\xfcn,1\n", "can't be read as a table")],
+)
+def test_what_is_no_table_of_cases_is_named(tmp_path: Path, content: bytes, found: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=f"{path}: found .*{found}.*; allowed: CSV in UTF-8, with commas"):
+        CaseTable(path, ["case", "n"])
