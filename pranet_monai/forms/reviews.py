@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -87,7 +89,7 @@ class Reviews:
             comment: becomes one line.
             mask: that was looked at, below the folder of the run.
         """
-        said = " ".join(comment.split())
+        said = " ".join(_writable(comment).split())
         if not verdict and not said:
             self._table.drop([case])
             return Review("", "")
@@ -97,7 +99,17 @@ class Reviews:
         self._table.put(case, [row])
         return Review(verdict, said)
 
+    def tidy(self) -> None:
+        """Takes the empty lines out of the table that its changes have left."""
+        with suppress(OSError):  # a full disk: the table is right as it is
+            self._table.write_notes()
+
     def _is_outdated(self, row: Row) -> bool:
         """Whether there is another mask now; where there is none, as in a copy of the report alone, nothing says so."""
         mask = self._root / str(row.get("mask") or "")
         return mask.is_file() and file_sha256(mask) != row.get("mask_sha256")
+
+
+def _writable(text: str) -> str:
+    """Without halves of characters and without control characters, but for line breaks and the like."""
+    return "".join(char for char in text if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs"))

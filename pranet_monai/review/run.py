@@ -73,7 +73,9 @@ class ReviewedRun:
             return self._reviews.put(case, verdict, comment, self._layers[case].mask)
 
     def close(self) -> None:
-        """Brings the report's page up to date, and lets others in."""
+        """Brings the table and the report's page up to date, and lets others in."""
+        with self._lock:
+            self._reviews.tidy()
         rewrite_page(self.folder, self._record.label_map, self._record.kind)
         self._open.release()
 

@@ -93,6 +93,28 @@ def test_what_is_said_is_on_disk_at_once(output: Path) -> None:
     assert Reviews(output / "report").get("a") == Review("", "")
 
 
+def test_a_table_changed_often_has_no_empty_lines_in_the_end(output: Path) -> None:
+    """A spreadsheet would show each of them as a row."""
+    run = ReviewedRun(output)
+    for verdict in ("accepted", "rejected", "", "accepted"):
+        run.put("a", verdict, "")  # type: ignore[arg-type]
+    run.close()
+    text = (output / "report" / "review.csv").read_text()
+    assert text.count("\n") == 2 and "\na,accepted," in text
+
+
+def test_characters_that_no_file_can_hold_are_left_out(output: Path) -> None:
+    """Half of an emoji, as a text field cuts it off at its longest, and a NUL, that older Pythons can't read."""
+    run = ReviewedRun(output)
+    assert (
+        run.put("a", "accepted", "g\u00fct \ud83d\0 \u0645\u06cc\u200c\u062e").comment
+        == "g\u00fct \u0645\u06cc\u200c\u062e"
+    )
+    run.put("c", "rejected", "")
+    run.close()
+    assert set(Reviews(output / "report")) == {"a", "c"}
+
+
 def test_another_mask_wants_a_new_look(images: Path, output: Path) -> None:
     """The same mask made again keeps its review; a new run never throws reviews away."""
     run = ReviewedRun(output)
