@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,9 +49,20 @@ def browser() -> Iterator[Any]:
         pytest.skip("finds no Chromium (apt install chromium, or playwright install chromium)")
 
 
-@pytest.fixture(autouse=True, scope="module")
+class SignalStack(ctypes.Structure):
+    """``stack_t`` of Linux."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+NO_STACK = SignalStack(None, 2, 0)  # SS_DISABLE
+
+
+@pytest.fixture(autouse=True)
 def no_handler_of_ended_children() -> Iterator[None]:
     """A data loader with workers handles SIGCHLD for the rest of the process. Once some library has let go of the stack
     that Python's handlers run on, the next child that ends would end the whole test run by a segmentation fault."""
+    if sys.platform == "linux":  # handlers run on the stack that all else runs on
+        ctypes.CDLL(None).sigaltstack(ctypes.byref(NO_STACK), None)
     yield
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
