@@ -21,12 +21,13 @@ import monai
 import torch
 from monai.inferers import SliceInferer
 from pranet_monai.inferers import SliceVolumeInferer
+from pranet_monai.runtimes import RUNTIMES, Executor
 
 SIDE = 512
 
 
-def ours(slices: int, classes: int, output: str = "labels") -> float:
-    infer = SliceVolumeInferer(axis=2, output=output)
+def ours(slices: int, classes: int, runtime: str) -> float:
+    infer = SliceVolumeInferer(axis=2, output="labels", in_channels=1, executor=Executor(runtime))
     return risen(slices, lambda volume: infer(volume, network(classes)))
 
 
@@ -57,11 +58,13 @@ def resident_peak() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", type=int, default=1000)
-    slices = parser.parse_args().slices
+    parser.add_argument("--runtime", default="torch", choices=RUNTIMES, help="of ours")
+    arguments = parser.parse_args()
+    slices, runtime = arguments.slices, arguments.runtime
     print(f"Python {platform.python_version()}, torch {torch.__version__}, monai {monai.__version__}; "
           f"input {SIDE * SIDE * slices * 4 / 2**30:.2f} GiB")  # fmt: skip
     few = slices // 10
-    runs = {f"SliceVolumeInferer, {slices} slices, {n} classes": (partial(ours, slices, n), 1) for n in (2, 9, 40)}
+    runs = {f"SliceVolumeInferer, {slices} slices, {n} classes": (partial(ours, slices, n, runtime), 1) for n in (2, 9, 40)}
     runs[f"SliceInferer, {few} slices, 9 classes, times 10"] = partial(monais, few, 9), 10
     for name, (run, times) in runs.items():
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
