@@ -64,7 +64,9 @@ def main() -> None:
     print(f"Python {platform.python_version()}, torch {torch.__version__}, monai {monai.__version__}; "
           f"input {SIDE * SIDE * slices * 4 / 2**30:.2f} GiB")  # fmt: skip
     few = slices // 10
-    runs = {f"SliceVolumeInferer, {slices} slices, {n} classes": (partial(ours, slices, n, runtime), 1) for n in (2, 9, 40)}
+    runs = {}
+    for n in (2, 9, 40):
+        runs[f"SliceVolumeInferer, {slices} slices, {n} classes"] = partial(ours, slices, n, runtime), 1
     runs[f"SliceInferer, {few} slices, 9 classes, times 10"] = partial(monais, few, 9), 10
     for name, (run, times) in runs.items():
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -64,5 +64,10 @@ class ArrayNetwork(StandIn):
             finally:
                 free.put(engine)
 
-        answers = self._pool.map(infer, np.split(images, len(images)))
-        return [np.concatenate(maps) for maps in zip(*answers)]
+        whole: list[np.ndarray] = []
+        for index, maps in enumerate(self._pool.map(infer, np.split(images, len(images)))):
+            # one after the other into their place: maps of many classes are large
+            whole = whole or [np.empty((len(images), *one.shape[1:]), one.dtype) for one in maps]
+            for place, one in zip(whole, maps):
+                place[index] = one[0]
+        return whole
