@@ -99,7 +99,7 @@ class CaseTable:
             if row["case"]:  # a spreadsheet leaves rows of empty cells
                 self._rows.setdefault(row["case"], []).append(row)
         self._has_notes = False
-        self._is_on_disk = False  # until it is written once, the file may have other columns or half a last line
+        self._size: int | None = None  # until it is written, the file may have other columns or half a last line
         self._spans: dict[str, tuple[int, int]] = {}  # case → first byte of its rows in the file, and their length
 
     def __contains__(self, case: str) -> bool:
@@ -116,7 +116,7 @@ class CaseTable:
     def put(self, case: str, rows: Sequence[Row]) -> None:
         """Set the rows of a case, in the file too; where it can't be written, the file keeps the former ones."""
         self._rows[case] = list(rows)
-        if not self._is_on_disk:
+        if not self._is_as_written():
             return self.write()
         former, span = self._blank(case), self._spans.get(case)
         try:
@@ -141,7 +141,7 @@ class CaseTable:
         known = [case for case in cases if case in self._rows]
         for case in known:
             del self._rows[case]
-        if known and not self._is_on_disk:
+        if known and not self._is_as_written():
             return self.write()
         for case in known:
             self._blank(case)
@@ -155,7 +155,7 @@ class CaseTable:
         write_atomically(self.path, b"".join([head, *(line for _, line in lines)]))
         ends = np.cumsum([len(head), *(len(line) for _, line in lines)]).tolist()
         self._spans = {case: (end, len(line)) for end, (case, line) in zip(ends, lines)}
-        self._is_on_disk, self._has_notes = True, False
+        self._size, self._has_notes = ends[-1], False
 
     def write_notes(self) -> None:
         """Write the file if anything was only noted: where nothing was, it needs no room on the disk."""
@@ -176,7 +176,11 @@ class CaseTable:
             except BaseException:
                 file.truncate(end)
                 raise
-        self._spans[case] = (end, len(whole))
+        self._spans[case], self._size = (end, len(whole)), end + len(whole)
+
+    def _is_as_written(self) -> bool:
+        """Whether rows are where they were written: another program may have changed the file meanwhile."""
+        return self.path.is_file() and self.path.stat().st_size == self._size
 
     def _blank(self, case: str) -> bytes:
         """Overwrite a case's rows in the file by empty lines, first of all: a case without rows is done again, one with

@@ -73,6 +73,18 @@ def test_a_case_done_again_costs_no_more_than_a_new_one(tmp_path: Path, monkeypa
     assert [row["n"] for row in CaseTable(tmp_path / "t.csv", ["case", "n"]).rows] == [1, 2, 4]
 
 
+@pytest.mark.parametrize("change", ["put", "drop"])
+def test_a_file_that_another_program_has_changed_is_written_whole(tmp_path: Path, change: str) -> None:
+    """As a spreadsheet with ``review.csv`` does while ``view`` is open: no place in the file is where it was."""
+    table = CaseTable(tmp_path / "t.csv", ["case", "n"])
+    for case in "ab":
+        table.put(case, [{"case": case, "n": 1}])
+    (tmp_path / "t.csv").write_text("n,case\n12345,a\n12345,b\n")
+    table.put("a", [{"case": "a", "n": 2}]) if change == "put" else table.drop(["a"])
+    expected = {"put": "case,n\na,2\nb,1\n", "drop": "case,n\nb,1\n"}
+    assert (tmp_path / "t.csv").read_text() == expected[change]
+
+
 @given(st.lists(st.tuples(st.sampled_from("pdnws"), st.sampled_from("abc"), st.integers(0, 999)), max_size=20))
 def test_the_file_says_what_the_table_says(changes: list[tuple[str, str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
