@@ -16,8 +16,8 @@ __all__ = ["DiceModel", "fit_model"]
 Array = NDArray[np.float64]
 
 _EDGE = 0.002  # measures are told apart up to this distance from 0 and from 1
-_SOFTNESS = 0.05  # of the loss: errors of Dice below count squared, those above by their amount
-_RIDGE = 1.0  # pulls weights to one another: examples of few patients don't tell them apart
+_SOFTNESS = 0.02  # of the loss: errors of Dice below count squared, those above by their amount
+_RIDGE = 1.0  # pulls weights to one another, and offsets too: examples of few patients don't tell them apart
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,9 @@ def fit_model(
         error = expected - truth
         root = np.sqrt(1 + (error / _SOFTNESS) ** 2)
         slope = share * error / root / _SOFTNESS**2 * expected * (1 - expected)
-        weights = parameters[len(known) :]
-        gradient = design.T @ slope
-        apart = weights - weights.mean()
-        gradient[len(known) :] += _RIDGE * apart
+        offsets, weights = np.split(parameters, [len(known)])
+        apart = np.concatenate([offsets - offsets.mean(), weights - weights.mean()])
+        gradient = design.T @ slope + _RIDGE * apart
         return float(share @ (root - 1) + _RIDGE / 2 * apart @ apart), gradient
 
     start = np.concatenate([np.zeros(len(known)), np.full(len(names), 1 / len(names))])

@@ -71,6 +71,18 @@ def test_the_measure_that_tells_gets_the_weight() -> None:
     assert found["mae"] < 0.03 and found["auroc"] > 0.98 and found["spearman"] > 0.97
 
 
+def test_an_organ_of_few_examples_leans_on_the_others() -> None:
+    """One odd mask of an organ doesn't decide what is expected of the next ones; many do."""
+    odd = replace(some_examples()[0], organ="rare", dice=0.2)
+    others = [replace(one, organ="usual") for one in some_examples(30)]
+    measures = {"soft_dice": 0.95, "certainty": 0.95}
+    names = ["soft_dice", "certainty"]
+    usual = fit(others, names).expected_dice("usual", measures)
+    after_one = fit([*others, odd], names).expected_dice("rare", measures)
+    after_many = fit([*others, *[odd] * 60], names).expected_dice("rare", measures)
+    assert after_many < after_one - 0.1 and after_one > usual - 0.1
+
+
 def test_a_patient_left_out_is_not_seen() -> None:
     """Whatever the Dice of a patient's masks, what is expected of them stays the same."""
     examples = some_examples()
