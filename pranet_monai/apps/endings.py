@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from functools import partial
 from multiprocessing.process import active_children
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from pranet_monai.errors import UsageError, own_error
 
@@ -64,34 +64,52 @@ def stoppable() -> Iterator[None]:
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
+        with _as_it_came():
+            yield
         return
     stop = _Stop()
     try:
-        yield
+        with _as_it_came():
+            yield
     finally:
         stop.is_over()
 
 
+@contextmanager
+def _as_it_came() -> Iterator[None]:
+    """What a signal has raised leaves as that, even if other code has turned it into an exception of its own."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if _Stop.kind is None or type(error) is _Stop.kind:
+            raise
+        raise _Stop.kind from error
+
+
 class _Stop:
-    """Handles SIGTERM and, where Python's own handler would, Ctrl-C."""
+    """Handles SIGTERM and, where Python's own handler would, Ctrl-C.
+
+    Attributes:
+        kind: what the first signal has raised, until its end; None without one.
+    """
+
+    kind: ClassVar[type[KeyboardInterrupt] | None] = None
 
     def __init__(self) -> None:
         self._at_work = threading.Lock()
         self._at_work.acquire()
-        self._has_come = False
         handled = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
         self._former = {number: former for number, former in handled.items() if signal.getsignal(number) is former}
         for number in self._former:
             signal.signal(number, self._raise)
 
     def _raise(self, number: int, frame: FrameType | None) -> NoReturn:
-        self._has_come = True
+        _Stop.kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
         for each in self._former:
             signal.signal(each, signal.SIG_IGN)
         # not threading's threads: starting one takes a lock, which the main thread may hold just now
         _thread.start_new_thread(self._cut_short, (128 + number,))
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise _Stop.kind
 
     def _cut_short(self, code: int) -> None:
         """In a thread: ends all, as SIGKILL would, if the main thread has lost what the signal raised, or waits."""
@@ -102,11 +120,12 @@ class _Stop:
 
     def is_over(self) -> None:
         """Everything is as before; of a work that was stopped, no process is left."""
-        if self._has_come:
+        if _Stop.kind is not None:
             _kill_children()
         self._at_work.release()
         for number, former in self._former.items():
             signal.signal(number, former)
+        _Stop.kind = None
 
 
 def _kill_children() -> None:
@@ -182,15 +201,23 @@ def install_excepthook() -> None:
 
 
 def _excepthook(otherwise: _Hook, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, KeyboardInterrupt):
+    stop = _stop_behind(error)
+    if stop is not None:
         print("\nstopped", file=sys.stderr)
-        raise SystemExit(exit_code_of(error))  # Python takes the code over
+        raise SystemExit(exit_code_of(stop))  # Python takes the code over
     found = own_error(error) if isinstance(error, Exception) else None
     if found is None:
         otherwise(kind, error, trace)
         return
     print(f"error: {found}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The Ctrl-C that an error is or was made of, as MONAI's import of a component makes one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 @contextmanager

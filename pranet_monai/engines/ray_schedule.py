@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -199,7 +201,8 @@ def _cluster(address: str) -> Iterator[Any]:
     own = {"include_dashboard": False, "object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
     own["_system_config"] = {"worker_register_timeout_seconds": _START_SECONDS}
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == "local" else {}))
+        with _signals_as_before():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == "local" else {}))
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"--address {address}: found no Ray cluster there ({' '.join(str(error).split())[:200]}); allowed: local, "
@@ -209,3 +212,15 @@ def _cluster(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_as_before() -> Iterator[None]:
+    """Ctrl-C and SIGTERM come to whom they came before: Ray's own answer to SIGTERM is to abort the process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)

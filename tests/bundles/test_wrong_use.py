@@ -125,13 +125,18 @@ MONAI = [sys.executable, "-m", "monai.bundle", "run", *CONFIG]
         ("monai", signal.SIGINT, 130),
         ("segment", signal.SIGTERM, 143),
         pytest.param("monai", signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param("ray", signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param("ray", signal.SIGINT, 130, marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_run_says_how_to_go_on(tmp_path: Path, door: str, number: int, code: int) -> None:
+    if door == "ray":
+        pytest.importorskip("ray", reason="Ray has no wheel for this Python")
     data, output = volumes(tmp_path / "in", 60), tmp_path / "out"
     ours = [sys.executable, "-m", "pranet_monai", "segment", str(data), str(output), "--bundle", str(SMALLEST)]
     monai = [*MONAI, "--dataset_dir", str(data), "--output_dir", str(output)]
-    command = monai if door == "monai" else ours
+    ray = [*ours, "--engine", "ray", "--workers", "1"]
+    command = {"segment": ours, "monai": monai, "ray": ray}[door]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         # a run that doesn't end, or a worker of it, fails the test instead of holding all tests up
         guard = threading.Timer(180, lambda: os.killpg(process.pid, signal.SIGKILL))

@@ -33,6 +33,7 @@ TIMES = ["seconds", "network_seconds"]
 
 
 def no_process_is_left() -> bool:
+    time.sleep(0.1)  # a thread that has just waited for a process has to get its turn to say so
     return not multiprocessing.active_children()
 
 
@@ -249,6 +250,20 @@ def at_first_row():
     code, last, seconds = stopped(tmp_path, moment)
     assert (code, last) == (143, "stopped: cut short after 1 s; what is finished is kept") and seconds < 25
     assert run(tmp_path, tmp_path / "out", resume=True, workers=2).status["a"] == "skipped", "the lock is free"
+
+
+@pytest.mark.parametrize("turned", ["KeyboardInterrupt", "ImportError('of a part')"])
+def test_a_stop_that_other_code_has_turned_into_something_else(tmp_path: Path, turned: str) -> None:
+    """Ray makes a Ctrl-C of all, pydoc's import an error of its own."""
+    moment = f"""
+def at_first_row():
+    try:
+        stop()
+    except KeyboardInterrupt:
+        raise {turned}
+"""
+    code, last, _ = stopped(tmp_path, moment)
+    assert (code, last) == (143, STOPPED)
 
 
 def test_a_killed_run_leaves_no_process_behind_and_is_taken_up_again(tmp_path: Path) -> None:
