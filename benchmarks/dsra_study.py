@@ -121,7 +121,7 @@ def table(studies: Mapping[str, Any], finished: pd.DataFrame) -> str:
         "| data, network | variant | seeds | Dice, mean ± sd | paired difference [95 % CI] | pairs |",
         "|---|---|---|---|---|---|",
     ]
-    dice_of_cell = dict(zip(finished["cell"], finished["dice"], strict=True)) if len(finished) else {}
+    dice_of_cell = _dice_of_cells(finished, "dice")
     for name, study in studies.items():
         scores = {variant: _scores(name, variant, study["seeds"], dice_of_cell) for variant in study["variants"]}
         first = next(iter(scores))
@@ -136,14 +136,55 @@ def table(studies: Mapping[str, Any], finished: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table_of_rules(finished: pd.DataFrame) -> str:
-    """Markdown of the cells that say what their finest stage and the sum of their stages are worth."""
-    lines = ["| data, network, variant, seed | finest stage | sum of the stages | finest - sum |", "|---|---|---|---|"]
-    for row in finished.dropna(subset=["dice_finest", "dice_sum"]).itertuples():
-        name = str(row.cell).replace("_", " ").replace("/", ", ")
-        difference = row.dice_finest - row.dice_sum
-        lines.append(f"| {name} | {row.dice_finest:.4f} | {row.dice_sum:.4f} | {difference:+.4f} |")
+def table_of_rules(studies: Mapping[str, Any], finished: pd.DataFrame) -> str:
+    """Markdown of what the finest stage and the sum of the stages are worth, where a study says so."""
+    lines = [
+        "| data, network | variant | seeds | finest stage | sum of the stages | finest - sum [95 % CI] |",
+        "|---|---|---|---|---|---|",
+    ]
+    finest_of_cell, sum_of_cell = _dice_of_cells(finished, "dice_finest"), _dice_of_cells(finished, "dice_sum")
+    for name, study in studies.items():
+        for variant in study["variants"]:
+            finest, summed = (_scores(name, variant, study["seeds"], found) for found in (finest_of_cell, sum_of_cell))
+            if finest:
+                cells_of_row = [study["title"], variant, str(len(finest)), _spread(list(finest.values()))]
+                cells_of_row += [_spread(list(summed.values())), paired_difference(finest, summed)]
+                lines.append(f"| {' | '.join(cells_of_row)} |")
     return "\n".join(lines) + "\n"
+
+
+def table_of_parts(studies: Mapping[str, Any], finished: pd.DataFrame) -> str:
+    """Markdown of what each part is worth: Dice of the variant with it less that of the one that lacks nothing else."""
+    lines = [
+        "| part | data, network | by the finest stage [95 % CI] | by the sum of the stages [95 % CI] | pairs |",
+        "|---|---|---|---|---|",
+    ]
+    by_rule = [_dice_of_cells(finished, column) for column in ("dice_finest", "dice_sum")]
+    for part in dict.fromkeys(part for study in studies.values() for part in study.get("parts", {})):
+        having = {name: study for name, study in studies.items() if part in study.get("parts", {})}
+        rows = [(study["title"], {name: study}) for name, study in having.items()]
+        for title, chosen in [*rows, ("all of these", having)]:
+            pairs = [[_paired(chosen, part, which, found) for which in (0, 1)] for found in by_rule]
+            count = len(pairs[0][0].keys() & pairs[0][1].keys())
+            if count:
+                differences = " | ".join(paired_difference(with_it, without) for with_it, without in pairs)
+                lines.append(f"| {part} | {title} | {differences} | {count} |")
+    return "\n".join(lines) + "\n"
+
+
+def _paired(studies: Mapping[str, Any], part: str, which: int, found: Mapping[str, float]) -> dict[Any, float]:
+    """Study and seed → Dice of one of a part's two variants."""
+    return {
+        (name, seed): dice
+        for name, study in studies.items()
+        for seed, dice in _scores(name, study["parts"][part][which], study["seeds"], found).items()
+    }
+
+
+def _dice_of_cells(finished: pd.DataFrame, column: str) -> dict[str, float]:
+    """Cell → Dice of a rule, where it was measured."""
+    known = finished.dropna(subset=[column]) if column in finished else finished[:0]
+    return dict(zip(known["cell"], known[column], strict=True)) if len(known) else {}
 
 
 def _scores(name: str, variant: str, seeds: list[int], dice_of_cell: Mapping[str, float]) -> dict[int, float]:
@@ -156,7 +197,7 @@ def _spread(values: list[float]) -> str:
     return f"{np.mean(values):.4f}" + (f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else "")
 
 
-def paired_difference(dice: Mapping[int, float], other: Mapping[int, float]) -> str:
+def paired_difference(dice: Mapping[Any, float], other: Mapping[Any, float]) -> str:
     """Mean of the differences seed by seed, with the interval of Student's t."""
     differences = [dice[seed] - other[seed] for seed in dice if seed in other]
     if len(differences) < 2:
@@ -194,7 +235,7 @@ def main() -> None:
         tqdm.write(f"{cell.name}: Dice {found['dice']:.4f} in {found['seconds']:.0f} s")
     finished = results(studies, args.output)
     write_atomically(args.output / "results.csv", finished.to_csv(index=False))
-    text = f"{table(studies, finished)}\n{table_of_rules(finished)}"
+    text = "\n".join(made(studies, finished) for made in (table, table_of_rules, table_of_parts))
     write_atomically(args.output / "table.md", text)
     print(text)
 

@@ -69,8 +69,8 @@ def test_docs_show_the_committed_results(study: ModuleType) -> None:
     page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
     shown = page.split("<!-- study -->\n")[1].split("<!-- end of study")[0]
     assert shown == study.table(CONFIG, finished)
-    rules = page.split("<!-- rules -->\n")[1].split("<!-- end of rules")[0]
-    assert rules == study.table_of_rules(finished)
+    for mark, made in (("rules", study.table_of_rules), ("parts", study.table_of_parts)):
+        assert page.split(f"<!-- {mark} -->\n")[1].split(f"<!-- end of {mark}")[0] == made(CONFIG, finished)
 
 
 def test_a_variant_changes_the_network_or_what_its_name_says(study: ModuleType) -> None:
@@ -78,12 +78,45 @@ def test_a_variant_changes_the_network_or_what_its_name_says(study: ModuleType) 
     assert study.options_of(record, "x") == {"network_def": {"dsra": True, "gain": "none"}, "loss#bce_weight": 0.0}
 
 
-def test_rules_are_shown_where_they_were_measured(study: ModuleType) -> None:
-    rows = [
-        {"cell": "a_b/c_d/0", "dice": 0.5, "dice_finest": 0.52, "dice_sum": 0.5},
-        {"cell": "e/f/0", "dice": 0.5, "dice_finest": float("nan"), "dice_sum": float("nan")},
+RULES = pd.DataFrame(
+    [
+        {"cell": "s/without/0", "dice": 0.50, "dice_finest": 0.50, "dice_sum": 0.48},
+        {"cell": "s/without/1", "dice": 0.52, "dice_finest": 0.52, "dice_sum": 0.48},
+        {"cell": "s/with_it/0", "dice": 0.50, "dice_finest": 0.53, "dice_sum": 0.50},
+        {"cell": "old/with_it/0", "dice": 0.5, "dice_finest": float("nan"), "dice_sum": float("nan")},
     ]
-    assert study.table_of_rules(pd.DataFrame(rows)).splitlines()[2:] == ["| a b, c d, 0 | 0.5200 | 0.5000 | +0.0200 |"]
+)
+RECORD = {"title": "T", "seeds": [0, 1], "variants": {"without": {}, "with it": {}, "not yet": {}}}
+
+
+def test_rules_are_shown_where_they_were_measured(study: ModuleType) -> None:
+    # finest - sum of "without": 0.02, 0.04; their mean 0.03, standard error 0.01, t(0.975, 1) = 12.706
+    assert study.table_of_rules({"s": RECORD, "old": RECORD}, RULES).splitlines()[2:] == [
+        "| T | without | 2 | 0.5100 ± 0.0141 | 0.4800 ± 0.0000 | +0.0300 [-0.0971, +0.1571] |",
+        "| T | with it | 1 | 0.5300 | 0.5000 | +0.0300 |",
+    ]
+
+
+def test_parts_are_paired_by_seed_and_by_rule(study: ModuleType) -> None:
+    parts = {"it": ["with it", "without"], "what isn't there yet": ["not yet", "without"]}
+    other = RULES.assign(cell=RULES["cell"].str.replace("s/", "t/"), dice_finest=RULES["dice_finest"] * 2)
+    studies = {"s": {**RECORD, "parts": parts}, "t": {**RECORD, "title": "U", "parts": parts}, "old": RECORD}
+    shown = study.table_of_parts(studies, pd.concat([RULES[:3], other[:3]])).splitlines()[2:]
+    # 0.03 and 0.06: mean 0.045, standard error 0.015, t(0.975, 1) = 12.706
+    assert shown == [
+        "| it | T | +0.0300 | +0.0200 | 1 |",
+        "| it | U | +0.0600 | +0.0200 | 1 |",
+        "| it | all of these | +0.0450 [-0.1456, +0.2356] | +0.0200 [+0.0200, +0.0200] | 2 |",
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIG if "parts" in CONFIG[name]])
+def test_the_variants_of_a_part_differ_in_it_alone(name: str) -> None:
+    variants = CONFIG[name]["variants"]
+    for with_it, without in CONFIG[name]["parts"].values():
+        ours, theirs = variants[with_it], variants[without]
+        differ = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+        assert len(differ) == 1 or without == "without DSRA"
 
 
 def test_a_cell_killed_before_its_result_is_trained_anew(study: ModuleType, tmp_path: Path) -> None:
