@@ -132,7 +132,7 @@ def cases_of_split(
 
 def patient_of_case(case: Mapping[str, Any], patients: list[str]) -> str | None:
     """The patient of a case as ``find_cases`` lists it: by the data set's layout, or else by its name."""
-    return patient_of(case.get("patient", case["case"]), patients)
+    return case["case"] if case["case"] in patients else patient_of(case.get("patient", case["case"]), patients)
 
 
 def _cases_of_patients(cases: Sequence[Mapping[str, Any]], patients: list[str], where: str) -> list[Mapping[str, Any]]:

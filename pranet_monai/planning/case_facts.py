@@ -22,6 +22,7 @@ __all__ = ["CaseFacts", "look_through"]
 
 _SAMPLED = 4000  # voxels of a case's organs whose values are kept
 _SOFT = 0.05  # share of a mask's pixels that may be neither dark nor bright, as JPEG leaves them around edges
+_STRAY = 0.001  # share of a mask's bright pixels that may be of another colour
 _DARK, _BRIGHT = 25, 230
 
 
@@ -132,14 +133,27 @@ def _numbers(label: np.ndarray, source: str) -> dict[int, int]:
 
 def _check_binary(item: Mapping[str, Any]) -> None:
     """Refuses masks of several classes, which the form of RGB images would read as one."""
-    brightness = read_rgb(item["label"]).max(axis=2)
+    pixels = read_rgb(item["label"])
+    brightness = pixels.max(axis=2)
     between = (brightness > _DARK) & (brightness < _BRIGHT)
-    if brightness.max() > 1 and between.sum() > _SOFT * max(1, int((brightness > _DARK).sum())):
-        values = np.unique(brightness)
+    is_soft = brightness.max() > 1 and between.sum() > _SOFT * max(1, int((brightness > _DARK).sum()))
+    is_numbered = 1 < brightness.max() <= _DARK and not str(item["label"]).lower().endswith((".jpg", ".jpeg"))
+    found, many = "", len(np.unique(brightness))
+    if is_soft or is_numbered:
+        found = f"the brightnesses {np.unique(brightness)[:4].tolist()}{' …' if many > 4 else ''}"
+    elif len(colours := _colours(pixels[brightness >= _BRIGHT])) > 1:
+        found = f"the colours {', '.join(str(colour) for colour in colours[:3])}"
+    if found:
         raise BadCaseError(
-            f"{item['label']}: found {len(values)} brightnesses in a mask, such as {values[:4].tolist()}; allowed: "
-            "dark for background and bright for the one class that RGB images have here; fix: a mask of one class"
+            f"{item['label']}: found {found} in a mask; allowed: dark for background and bright for the one class that "
+            "RGB images have here; fix: a mask of one class"
         )
+
+
+def _colours(pixels: np.ndarray) -> list[tuple[int, ...]]:
+    """Those of bright pixels (N, 3), each channel either dark or bright, without what JPEG leaves around edges."""
+    colours, counts = np.unique(np.where(pixels > 127, 255, 0), axis=0, return_counts=True)
+    return [tuple(colour) for colour in colours[counts > _STRAY * len(pixels)][::-1].tolist()]
 
 
 def _reach(label: np.ndarray, spacing: Sequence[float]) -> tuple[float, ...]:

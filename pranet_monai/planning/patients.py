@@ -13,22 +13,24 @@ from pranet_monai.errors import UsageError
 
 __all__ = ["patients_of"]
 
-# what follows the patient in a name: a frame of a cine, a time point, a visit, a series, a slice
+# what follows the patient in a name: a frame of a cine, a date, a side, a view, a time point, a visit, a slice
 _OF_A_PATIENT = re.compile(
-    r"_(ED|ES|4d|frame\d+|(ses|session|visit|scan|time|tp|t|v|run|phase|series|volume|slice|sl|z)[-_]?\d+)$",
+    r"_(ED|ES|4d|cine|frame\d+|(19|20)\d{6}|left|right|[LR]|[SL]A|[234]CH|CC|MLO|baseline|follow-?up"
+    r"|(ses|session|visit|scan|timepoint|time|tp|t|v|run|phase|series|volume|slice|sl|z)[-_]?\d+)$",
     re.IGNORECASE,
 )
 _SERIES = re.compile(r"series(_\d+)?_[0-9a-f]{6}")  # what is told apart of several DICOM series in one folder
-_BIDS = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
-_CHANNEL = "_0000"  # nnU-Net's, of every image
+_BIDS = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)|BraTS-[A-Za-z]+-\d{5}(?=-\d{3}(_|$))")  # BraTS numbers the visits
+_CHANNEL, _FIRST = re.compile(r"(?<=.)_000\d$"), "_0000"  # nnU-Net's, of every image
+_NUMBERED = re.compile(r"[^/]*\d[^/]*")  # a folder so named may be a patient's; "images" and "benign" are none
 
 
 def patients_of(cases: Sequence[Mapping[str, Any]], pattern: str | None = None) -> list[str]:
     """The patient of each case, a folder or the beginning of a name, such as splits list them.
 
     By the layout of a known data set where it tells; else ``patient003_ED`` and ``patient003_ES`` are of one patient,
-    ``sub-01_ses-1_T1w`` of ``sub-01``, and files of one name in folders of their own are of the folders. All other
-    cases count as patients.
+    ``sub-01_ses-1_T1w`` of ``sub-01``; files of one name in folders of their own are of the folders, and so are files
+    whose names begin with their folder's, such as ``P1/P1_7``. All other cases count as patients.
 
     Args:
         cases: items of ``find_cases``.
@@ -41,9 +43,8 @@ def patients_of(cases: Sequence[Mapping[str, Any]], pattern: str | None = None) 
         found = [_by_pattern(case["case"], pattern) for case in cases]
     else:
         names = [_without_series(PurePosixPath(case["case"])) for case in cases]
-        if all(name.name.endswith(_CHANNEL) for name in names):
-            names = [name.with_name(name.name.removesuffix(_CHANNEL) or name.name) for name in names]
-        stems = Counter(name.name for name in names)
+        names = _without_channels(names)
+        stems = Counter(name.name for name in set(names))
         found = [case.get("patient") or _patient(name, stems) for case, name in zip(cases, names, strict=True)]
     known = set(found)
     return [_shortest(name, known) for name in found]
@@ -66,10 +67,19 @@ def _patient(case: PurePosixPath, stems: Counter[str]) -> str:
         return case.parent.name
     if match := _BIDS.match(case.name):
         return match[0]
-    name = case.name
+    folder = case.parent.name
+    is_of_folder = _NUMBERED.fullmatch(folder) and case.name.startswith((f"{folder}_", f"{folder}."))
+    name = folder if is_of_folder else case.name
     while (shorter := _OF_A_PATIENT.sub("", name)) != name and shorter:
         name = shorter
     return name
+
+
+def _without_channels(cases: list[PurePosixPath]) -> list[PurePosixPath]:
+    """The names without nnU-Net's channels, where every image has a first one."""
+    bare = [case.with_name(_CHANNEL.sub("", case.name)) for case in cases]
+    first = {base.with_name(base.name + _FIRST) for base in bare}
+    return bare if len(first) > 1 and first <= set(cases) else cases
 
 
 def _without_series(case: PurePosixPath) -> PurePosixPath:

@@ -27,6 +27,12 @@ def of(*cases: str, pattern: str | None = None) -> list[str]:
         (["p1/series_003_0a1b2c", "p1/series_004_1a1b2c", "p2/series_003_2a1b2c_volume1"], [0, 0, 1]),
         (["p1/ct/series_003_0a1b2c", "p1/ct/series_004_1a1b2c", "p2/ct/series_003_2a1b2c"], [0, 0, 1]),
         (["p1/ct/series_003_0a1b2c", "p2/ct", "p3_volume1", "p3_volume2"], [0, 1, 2, 2]),
+        (["TCGA_CS_4941/TCGA_CS_4941_1", "TCGA_CS_4941/TCGA_CS_4941_2", "TCGA_CS_5/TCGA_CS_5_1"], [0, 0, 1]),
+        (["d/001/001_SA_ED", "d/001/001_LA_ED", "d/002/002_SA_ED"], [0, 0, 1]),
+        (["images/images_1", "images/images_2", "benign/benign (1)", "benign/benign (2)"], [0, 1, 2, 3]),
+        (["images/PAT1_20200101", "images/PAT1_20210303", "images/PAT2_20200101"], [0, 0, 1]),
+        (["knee_1_left", "knee_1_RIGHT", "knee_2_left"], [0, 0, 1]),
+        (["images/b_visit1_0000", "images/b_visit1_0001", "images/b_visit2_0000", "images/c_0000"], [0, 0, 0, 1]),
     ],
 )  # fmt: skip
 def test_names_that_people_give(cases: list[str], expected: list[int]) -> None:

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from pranet_monai.data.splits import patient_of_case
 from pranet_monai.errors import UsageError
 from pranet_monai.planning.groups import group_patients
 from pranet_monai.planning.survey import Survey, survey
@@ -203,6 +204,40 @@ def test_one_patient_only(folder: Path) -> None:
     assert len(group_patients(look(folder), "anna_visit[0-9]").classes_of) == 3
 
 
+def test_a_patient_by_any_part_of_a_name(folder: Path) -> None:
+    """What a split can't tell by the beginning of a name, it lists case by case."""
+    for kind in ("images", "labels"):
+        for name, new in zip(NAMES, ("1-anna", "2-anna", "3-carl"), strict=True):
+            path_of(folder, name, kind).rename(path_of(folder, new, kind))
+    found = look(folder)
+    patients = group_patients(found, "anna|carl")
+    assert patients.listed == {"anna": ["images/1-anna", "images/2-anna"], "carl": ["images/3-carl"]}
+    assert patient_of_case({"case": "images/1-anna"}, patients.listed["anna"]) == "images/1-anna"
+
+
+def test_names_that_may_be_of_one_patient(folder: Path) -> None:
+    """Slices numbered behind the patient's name would be on both sides of a split; nobody can know, so it is said."""
+    sample = made_sample(4, 7)
+    names = ("eva_1", "eva_2", "max_1", "max_2")
+    for number, name in enumerate(names):
+        for kind, array in (("images", sample.image + number), ("labels", sample.label)):
+            write_nifti(path_of(folder, name, kind), array, sample.affine)
+    (remark,) = group_patients(look(folder)).remarks
+    assert remark.startswith("eva_1, eva_2 count as two patients") and "--patient REGEX" in remark
+    assert group_patients(look(folder), "[a-z]+(?=_|$)").remarks == []
+    for kind in ("images", "labels"):
+        path_of(folder, "max_1", kind).unlink()
+    assert group_patients(look(folder)).remarks == [], "numbers of patients, as far as anybody can see"
+
+
+def test_visits_of_brats(folder: Path) -> None:
+    names = ("BraTS-GLI-00001-000", "BraTS-GLI-00001-001", "BraTS-GLI-00002-000")
+    for kind in ("images", "labels"):
+        for name, new in zip(NAMES, names, strict=True):
+            path_of(folder, name, kind).rename(path_of(folder, new, kind))
+    assert sorted(group_patients(look(folder)).listed) == ["BraTS-GLI-00001", "BraTS-GLI-00002"]
+
+
 def test_other_cases_of_a_patient_that_cant_be_used(folder: Path) -> None:
     """What can be used is listed case by case, so that a split finds nothing else of this patient."""
     for kind in ("images", "labels"):
@@ -246,7 +281,41 @@ def test_rgb_images(tmp_path: Path) -> None:
     found = look(tmp_path)
     assert found.kind == "image" and [case.item["case"] for case in found.cases] == ["images/a", "images/b"]
     assert found.cases[0].numbers == {1: 400} and found.cases[0].size == (40, 50, 1)
-    assert "masks/c.png: found 2 brightnesses in a mask, such as [0, 90]" in found.problems[0]
+    assert "masks/c.png: found the brightnesses [0, 90] in a mask" in found.problems[0]
+
+
+@pytest.mark.parametrize("has_palette", [False, True])
+def test_coloured_masks_are_no_single_class(tmp_path: Path, has_palette: bool) -> None:
+    """Red and green are two classes, of which one would be made without a word."""
+    disc = np.zeros((40, 50))
+    disc[10:30, 10:30] = 255
+    write_images(tmp_path, dict.fromkeys("abcd", disc))
+    numbers = (disc > 0).astype(np.uint8)
+    numbers[15:20, 15:20] = 2
+    colours = Image.fromarray(numbers, "P")
+    colours.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    (colours if has_palette else colours.convert("RGB")).save(tmp_path / "masks" / "d.png")
+    (problem,) = look(tmp_path).problems
+    assert "masks/d.png: found the colours (255, 0, 0), (0, 255, 0) in a mask" in problem
+
+
+def test_one_colour_is_one_class(tmp_path: Path) -> None:
+    disc = np.zeros((40, 50, 3))
+    disc[10:30, 10:30] = (255, 0, 0)
+    write_images(tmp_path, dict.fromkeys("ab", disc[..., 0]))
+    for name in "ab":
+        Image.fromarray(disc.astype(np.uint8)).save(tmp_path / "masks" / f"{name}.png")
+    assert look(tmp_path).problems == []
+
+
+def test_numbers_of_several_classes_in_masks_of_images(tmp_path: Path) -> None:
+    """0, 1 and 2 are dark all three, and 1 alone is bright in other masks of the folder."""
+    disc = np.zeros((40, 50))
+    disc[10:30, 10:30] = 1
+    several = disc.copy()
+    several[15:20, 15:20] = 2
+    write_images(tmp_path, {"a": disc, "b": disc, "c": several})
+    assert "masks/c.png: found the brightnesses [0, 1, 2] in a mask" in look(tmp_path).problems[0]
 
 
 def test_rgb_images_among_volumes(folder: Path) -> None:
