@@ -27,7 +27,7 @@ MEASURES = {
 }
 """Name → what it is. A measure that a network, a run or an input can't have is NaN; one that found nothing is 0."""
 
-COMBINED = ("soft_dice", "certainty", "last", "background", "mirrored", "continuity")
+COMBINED = ("soft_dice", "soft_dice_worst", "certainty", "last", "background", "mirrored", "continuity")
 """What expected Dice is made of, as far as a run has it. The others tell no more than these together, see the tables of
 ``docs/quality.md``."""
 
