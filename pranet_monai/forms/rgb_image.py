@@ -26,6 +26,7 @@ __all__ = ["RGBImage", "read_rgb", "read_rgb_mask"]
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr")
+_DARK = 127  # up to here a pixel of a mask is background, unless the mask holds 0 and 1 alone
 _OWN_MARK = ("Software", "pranet_monai")  # text chunk of the masks that this program writes
 _COMMENT = "Comment"  # text chunk of where a mask comes from
 
@@ -146,10 +147,16 @@ def read_rgb_mask(path: str | Path) -> np.ndarray:
         uint8 array (H, W) of 0 and 1.
 
     Raises:
-        BadCaseError: see :func:`read_rgb`.
+        BadCaseError: see :func:`read_rgb`; or no pixel is bright, so that the mask would count as empty.
     """
     brightness = read_rgb(path).max(axis=2)
-    return (brightness > (0 if brightness.max() <= 1 else 127)).astype(np.uint8)
+    brightest = int(brightness.max())
+    if 1 < brightest <= _DARK:
+        raise BadCaseError(
+            f"{path}: found a mask whose brightest pixel is {brightest}; allowed: 0 and 1, or 0 and 255 (more than "
+            f"{_DARK} is foreground); fix: save the foreground as 255"
+        )
+    return (brightness > (0 if brightest <= 1 else _DARK)).astype(np.uint8)
 
 
 def _open(path: str | Path) -> Image.Image:

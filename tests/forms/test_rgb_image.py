@@ -104,6 +104,13 @@ def test_masks_in_every_habit(tmp_path: Path, image: Image.Image) -> None:
     assert torch.equal(loaded.as_tensor(), torch.from_numpy(MASK[None].astype(np.float32)))
 
 
+@pytest.mark.parametrize("brightness", [2, 100, 127])
+def test_a_mask_too_dark_to_tell_is_not_taken_for_an_empty_one(tmp_path: Path, brightness: int) -> None:
+    Image.fromarray(MASK * brightness).save(tmp_path / "m.png")
+    with pytest.raises(BadCaseError, match=f"m.png: found a mask whose brightest pixel is {brightness};.*0 and 1"):
+        read_rgb_mask(tmp_path / "m.png")
+
+
 def mask_is_whole(mask: Path, source: Path) -> bool:
     made_by = Provenance(file_sha256(source))
     return FORMS["rgb_image"].mask_is_whole(mask, {"image": str(source)}, POLYP, made_by)

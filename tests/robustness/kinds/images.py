@@ -176,6 +176,7 @@ KINDS = [
     Kind("mask", with_mask(MASK), OK),
     Kind("mask of 0 and 1", with_mask(MASK // 255), OK),
     Kind("mask in colour", with_mask(np.dstack([MASK] * 3)), OK),
+    Kind("mask of 0 and 100", with_mask(np.minimum(MASK, 100)), without_metrics("whose brightest pixel is 100")),
     Kind("mask as JPEG", with_mask(MASK, "x.jpg"), OK),
     Kind("mask of another size", with_mask(MASK[:100]), without_metrics("found 256 x 100 pixels")),
     Kind("mask of 16 bits", with_mask(MASK.astype(np.uint16) * 257), without_metrics(NOT_8_BIT.words)),
