@@ -91,6 +91,8 @@ def _compare(
     """Measures one pair; the frames of a cine have rows of their own."""
     start = time.perf_counter()
     try:
+        label = with_hints(label, measurer.label_map.name)
+        reference = form_of(label).reference_fingerprint(label, measurer.label_map)
         loaded = form_of(prediction).read_prediction(prediction)
         with with_remarks(remarks_of(loaded)):
             rows = _measure(measurer, case, prediction, loaded, label, picture, numbers)
@@ -99,7 +101,7 @@ def _compare(
             raise full_disk from error
         return CaseResult(case, "failed", reason_of(error), remarks=remarks_of_error(error))
     seconds = round((time.perf_counter() - start) / len(rows), 3)
-    return CaseResult(case, "ok", seconds=seconds, rows=rows, remarks=remarks_of(loaded))
+    return CaseResult(case, "ok", seconds=seconds, rows=rows, remarks=remarks_of(loaded), reference=reference)
 
 
 def _measure(
@@ -117,7 +119,6 @@ def _measure(
         masks = label_map.from_raw(masks, prediction["label"]) if numbers == "raw" else masks
         label_map.validate(masks, prediction["label"])
         masks = masks.astype(np.uint8)
-    label = with_hints(label, label_map.name)
     references = form_of(label).read_reference(label, loaded, get_label_map(label.get("label_map", label_map)))
     images = None if picture is None else _image(picture, loaded)
     affine = original_affine(loaded) if form.kind == "volume" else None

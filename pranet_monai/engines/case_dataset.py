@@ -127,7 +127,7 @@ class CaseDataset(Dataset):
         maps += [folder.quality_map(case, form)] if self.quality_map else []
         if mask is None or not all(_is_made_after(path, mask) for path in maps):
             return {}
-        rows = folder.finished_rows(item)
+        rows = folder.finished_rows(item, form.reference_fingerprint(item, self.label_map))
         if rows:
             return {CASE: case, FINISHED_ROWS: rows}
         return {} if self.output_format == "dicom_seg" else {FINISHED_MASK: str(mask)}

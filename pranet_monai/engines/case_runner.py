@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -163,6 +163,7 @@ class CaseRunner:
         if self.measurer is None:
             return CaseResult(item[CASE], "ok")
         references, reason, bad_reference = None, "", []
+        reference = form_of(item[ITEM]).reference_fingerprint(item[ITEM], self.measurer.label_map)
         if CommonKeys.LABEL in item:
             label_map = get_label_map(item.get("label_map", self.measurer.label_map))
             try:
@@ -171,7 +172,8 @@ class CaseRunner:
                 reason, bad_reference = str(error), [f"reference: {remark}" for remark in error.remarks]
         rows = self._rows(self.measurer, item, done, references)
         remarks = _all_remarks(item[CommonKeys.IMAGE], done[CommonKeys.PRED], bad_reference)
-        return CaseResult(item[CASE], "failed" if reason else "ok", reason, rows=rows, remarks=remarks)
+        status: Literal["failed", "ok"] = "failed" if reason else "ok"
+        return CaseResult(item[CASE], status, reason, rows=rows, remarks=remarks, reference=reference)
 
     def _rows(
         self, measurer: CaseMeasurer, item: Mapping[str, Any], done: Mapping[str, Any], references: np.ndarray | None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from monai.data import MetaTensor
-from pranet_monai.data.labels import LabelMap
+from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.provenance import Algorithm, Provenance
 from pranet_monai.forms.search import Search
@@ -179,6 +180,29 @@ class Form(ABC):
     def fingerprint(self, item: Item) -> str:
         """SHA-256 of a case's image file: another one is another image, whatever its name."""
         return file_sha256(item["image"])
+
+    def reference_files(self, item: Item) -> list[Path]:
+        """The files under ``label``."""
+        return [Path(item["label"])]
+
+    def reference_fingerprint(self, item: Item, label_map: LabelMap) -> str:
+        """SHA-256 of a case's reference and of what its numbers mean: by another one, the same mask is another result.
+
+        Args:
+            item: may have a ``label``, and name the numbering of that file.
+            label_map: turns the numbers of all other files into class numbers.
+
+        Returns:
+            In hex; empty where there is no reference, or none that can be read.
+        """
+        if "label" not in item:
+            return ""
+        try:
+            hashes = [file_sha256(path) for path in self.reference_files(item)]
+        except OSError:
+            return ""
+        numbers = get_label_map(item.get("label_map", label_map)).raw_values
+        return hashlib.sha256(f"{hashes} {sorted(numbers.items())}".encode()).hexdigest()
 
     @abstractmethod
     def write_mask(self, path: Path, mask: MetaTensor, label_map: LabelMap, made_by: Provenance) -> None:

@@ -22,12 +22,15 @@ from pranet_monai.forms.reviews import Reviews
 from pranet_monai.forms.shard import Shard
 from pranet_monai.storage.tables import CaseTable, Row
 
-__all__ = ["FRAME_ENDING", "OUTPUT_FORMATS", "OutputFormat", "RunFolder", "wants_dicom"]
+__all__ = ["FRAME_ENDING", "OUTPUT_FORMATS", "REFERENCE", "OutputFormat", "RunFolder", "wants_dicom"]
 
 OutputFormat = Literal["nifti", "dicom_seg", "both"]
 """What a mask is written as: a file of a volume (or a PNG), DICOM objects, or both where the case is DICOM."""
 
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = ("nifti", "dicom_seg", "both")
+
+REFERENCE = "reference_sha256"
+"""Column of ``metrics.csv``: what the metrics were measured by."""
 
 FRAME_ENDING = re.compile(r"_frame\d+$")
 """How the name of a cine's row ends."""
@@ -241,13 +244,20 @@ class RunFolder:
         found = [*wanted, *(pair.segmentation for pair in objects)]
         return found[0] if whole and found else None
 
-    def finished_rows(self, item: Item) -> list[str]:
-        """The rows that an earlier run has written for a case; none where its metrics would be missing."""
+    def finished_rows(self, item: Item, reference: str = "") -> list[str]:
+        """The rows that an earlier run has written for a case; none where its metrics would be missing, or be by
+        another reference.
+
+        Args:
+            item: of the case.
+            reference: the fingerprint of its reference, where it has one.
+        """
         case, rows = item["case"], self._rows_by_case
         names = rows.get(case, [])
         if "cine" in item:  # the rows under its name are those of other cases, but for one
             names = [case] if case in names else rows.get(item["cine"], [])
-        return names if "label" not in item or set(names) <= self._measured else []
+        measured_by = {self._references.get(name) for name in names}
+        return names if "label" not in item or measured_by == {reference} else []
 
     def _is_rejected(self, item: Item) -> bool:
         """Whether the mask of a case was rejected, or that of a frame of it."""
@@ -268,8 +278,9 @@ class RunFolder:
         return {case: list(names) for case, names in rows.items()}
 
     @cached_property
-    def _measured(self) -> set[str]:
-        return {row["case"] for row in self._rows_of("metrics_table")}
+    def _references(self) -> dict[str, str]:
+        """Row → fingerprint of the reference that it was measured by."""
+        return {row["case"]: row.get(REFERENCE) or "" for row in self._rows_of("metrics_table")}
 
     def _rows_of(self, table: str) -> list[Row]:
         """Rows of its own table; of a shard also of the table that shards were merged into."""

@@ -17,6 +17,7 @@ from pranet_monai.forms.grid import FRAMES, ORIGINAL_SHAPE, check_same_grid, is_
 from pranet_monai.forms.label_table import label_table_extension, read_label_table
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.remarks import add_remarks, remarks_of
+from pranet_monai.forms.volume_reader import data_file
 from pranet_monai.geometry import turn_between
 from pranet_monai.storage.atomic import atomic_write
 
@@ -42,6 +43,13 @@ class VolumeForm(Form):
         if FRAMES in image.meta:
             values = values[np.asarray(image.meta[FRAMES]).astype(int)]
         return self.numbering(item, label_map).from_raw(values, str(item["label"]))
+
+    def reference_files(self, item: Item) -> list[Path]:
+        """See the base class: of a folder of label images all, of a header also the voxels beside it."""
+        label = Path(item["label"])
+        if label.is_dir():
+            return sorted(path for path in label.iterdir() if path.is_file())
+        return [label, *(voxels for voxels in [data_file(label)] if voxels is not None)]
 
     def check_same_grid(self, volume: MetaTensor, other: MetaTensor) -> None:
         """See the base class."""

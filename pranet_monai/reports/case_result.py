@@ -55,6 +55,7 @@ class CaseResult:
         network_seconds: of these, the network's own; None where it wasn't asked.
         rows: one, or one per frame of a cine; of a skipped case the names alone.
         remarks: what was assumed where its files say too little or contradict themselves.
+        reference: the fingerprint of what it was measured by; empty without a reference.
     """
 
     case: str
@@ -64,6 +65,7 @@ class CaseResult:
     network_seconds: float | None = None
     rows: list[MeasuredRow] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    reference: str = ""
 
 
 class CaseMeasurer:

@@ -19,7 +19,7 @@ from pranet_monai.forms.case_record import CaseRecord
 from pranet_monai.forms.left_out import left_out_files, left_out_sentence
 from pranet_monai.forms.reviews import Reviews
 from pranet_monai.forms.row_owners import RowOwners
-from pranet_monai.forms.run_folder import FRAME_ENDING, RunFolder
+from pranet_monai.forms.run_folder import FRAME_ENDING, REFERENCE, RunFolder
 from pranet_monai.forms.shard import Shard
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from pranet_monai.reports.cardiac_page import write_patient_pages
@@ -143,7 +143,8 @@ class RunReport:
     def _record(self, measured: MeasuredRow, result: CaseResult) -> None:
         # Metrics first: a case that cases.csv calls good then has its rows, whenever the run is killed.
         if measured.has_reference:
-            self._metrics.put(measured.name, [{"case": measured.name, **organ} for organ in measured.organs])
+            whose = {"case": measured.name, REFERENCE: result.reference}
+            self._metrics.put(measured.name, [{**whose, **organ} for organ in measured.organs])
         else:
             self._metrics.drop([measured.name])
         row: Row = {"case": measured.name, **self._private(_outcome(result)), "seconds": result.seconds}
@@ -196,7 +197,8 @@ class RunReport:
             counts[row["status"]] += 1
         run = self._run_record(dict(run_info or {}), counts)
         unwritten: list[str] = []
-        self._cases.write_notes()
+        for table in (self._metrics, self._cases):
+            table.write_notes()
         summary = None if self.paths.shard else self._write_whole(run, unwritten)
         with _kept(unwritten, "run.json"):
             write_json(self.paths.run_record, run)
@@ -249,7 +251,7 @@ class RunReport:
             if items and self.dataset_dir is not None and (self.paths.shard is None or self.paths.shard.number == 1):
                 CaseRecord(kind, self.label_map, items).write(self.paths, self.dataset_dir)
             self._cases = CaseTable(self.paths.cases_table, self._first_columns + columns)
-            self._metrics = CaseTable(self.paths.metrics_table, self.kind.metric_columns)
+            self._metrics = CaseTable(self.paths.metrics_table, [*self.kind.metric_columns, REFERENCE])
             if self.paths.shard is not None:
                 write_shard_record(self.paths, self.label_map, self.kind, self._expects_dice)
             else:

@@ -22,7 +22,8 @@ Row = dict[str, Any]
 
 DIGITS = 9  # of a number in a cell: more than any measurement has, and no 0.30000000000000004
 TEXT_COLUMNS = frozenset(  # a case named "007" stays "007"
-    {"case", "organ", "patient", "reason", "remark", "status", "verdict", "comment", "reviewed", "mask", "mask_sha256"}
+    ["case", "organ", "patient", "reason", "remark", "status", "verdict", "comment", "reviewed", "mask"]
+    + ["mask_sha256", "reference_sha256"]
 )
 # what a spreadsheet would take for a formula, also after the apostrophe that keeps it from that
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from pranet_monai.errors import BadCaseError, UsageError, reason_of
 from pranet_monai.forms import FORMS
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.forms.run_folder import RunFolder
+from pranet_monai.reports import RunReport
+from pranet_monai.reports.case_result import CaseResult
 from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.storage.tables import write_csv
 from pranet_monai.transforms.load import LoadCased
@@ -116,6 +119,34 @@ def test_a_case_whose_maps_are_missing_is_done_again(tmp_path: Path) -> None:
     assert is_kept(save_probabilities=True, quality_map=True)
     os.utime(mask, (time.time() + 60,) * 2)
     assert is_kept() and not is_kept(save_probabilities=True) and not is_kept(quality_map=True), "of a former mask"
+
+
+def test_a_case_whose_reference_has_changed_is_measured_again(tmp_path: Path) -> None:
+    """By a corrected file, by another person's, or with its numbers read in another way."""
+    data = [{"case": "a", "image": save(tmp_path / "a.nii.gz"), "label": save(tmp_path / "a_gt.nii.gz")}]
+    item = data[0]
+    save_mask_of(item["image"], "a", tmp_path / "out")
+    report = RunReport(tmp_path / "out", ORGAN)
+    empty = np.zeros((20, 20, 5), np.uint8)
+    measured = report.measurer.measure("a", empty, np.eye(4), None, empty)
+    for _ in range(2):  # again, as after a correction
+        report.add(CaseResult("a", "ok", rows=[measured], reference=VOLUME.reference_fingerprint(item, ORGAN)))
+    report.finish()
+    assert "\n\n" not in (tmp_path / "out" / "report" / "metrics.csv").read_text(), "the former rows leave no gap"
+
+    def is_kept(label_map: LabelMap = ORGAN) -> bool:
+        found = CaseDataset(data, lambda item: {}, tmp_path / "out", resume=True, label_map=label_map)[0]
+        assert found.keys() & {"finished_rows", "finished_mask"}, "its mask stays in any case"
+        return "finished_rows" in found
+
+    assert is_kept()
+    assert not is_kept(replace(ORGAN, raw_values={0: 0, 2: 1})), "with its numbers read in another way"
+    item["label"] = save(tmp_path / "other_gt.nii.gz", (20, 20, 4))
+    assert not is_kept(), "another person's"
+    item["label"] = str(tmp_path / "a_gt.nii.gz")
+    assert is_kept()
+    save(tmp_path / "a_gt.nii.gz", (20, 20, 6))
+    assert not is_kept(), "corrected"
 
 
 @pytest.mark.parametrize("missing", [1, 8, 100])
