@@ -5,6 +5,7 @@ completely or not at all.
 
 from __future__ import annotations
 
+from itertools import count, takewhile
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from pranet_monai.forms.claims import check_memory
 from pranet_monai.forms.file_form import FileForm
 from pranet_monai.forms.files import as_bad_case, check_is_there
 from pranet_monai.forms.provenance import Provenance
+from pranet_monai.forms.search import Search
 from pranet_monai.storage.atomic import atomic_write
 
 __all__ = ["RGBImage", "read_rgb", "read_rgb_mask"]
@@ -44,9 +46,21 @@ class RGBImage(FileForm):
         """See the base class: (3, H, W) in 0…255."""
         return _tensor(np.moveaxis(read_rgb(item["image"]), 2, 0), item["image"])
 
+    def find_references(self, search: Search) -> list[Path]:
+        """See the base class; further masks of an image, beside its first, are a part of that."""
+        found = super().find_references(search)
+        further = {path for first in found for path in _further_masks(first)}
+        return [path for path in found if path not in further]
+
     def read_mask(self, item: Item) -> MetaTensor:
-        """See the base class: (1, H, W), 0 and 1."""
-        return _tensor(read_rgb_mask(item["label"])[None], item["label"])
+        """See the base class: (1, H, W), 0 and 1; what is bright in ``x_mask_1``, ``_2`` … beside it counts as well."""
+        masks = [read_rgb_mask(path) for path in (item["label"], *_further_masks(Path(item["label"])))]
+        if len({mask.shape for mask in masks}) > 1:
+            raise BadCaseError(
+                f"{item['label']}: found masks of {len(masks)} lesions in different sizes; allowed: one size; "
+                "fix: give the masks that were drawn on this image"
+            )
+        return _tensor(np.max(masks, axis=0)[None], item["label"])
 
     def read_prediction(self, item: Item) -> MetaTensor:
         """See the base class: grey values in between are probabilities, as PraNet writes them."""
@@ -157,6 +171,12 @@ def read_rgb_mask(path: str | Path) -> np.ndarray:
             f"{_DARK} is foreground); fix: save the foreground as 255"
         )
     return (brightness > (0 if brightest <= 1 else _DARK)).astype(np.uint8)
+
+
+def _further_masks(first: Path) -> list[Path]:
+    """``x_mask_1.png``, ``x_mask_2.png`` … beside ``x_mask.png``: of further lesions (BUSI)."""
+    numbered = (first.with_name(f"{first.stem}_{number}{first.suffix}") for number in count(1))
+    return list(takewhile(Path.is_file, numbered)) if first.stem.lower().endswith("_mask") else []
 
 
 def _open(path: str | Path) -> Image.Image:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pranet_monai.errors import UsageError
 from pranet_monai.forms.files import file_extension, without_extension
+from pranet_monai.forms.pairing import is_label_folder, is_label_stem, pairs_by_words
 
 __all__ = ["REPORT_TABLE", "SERIES_NAMES", "Search", "SeriesNames"]
 
@@ -27,10 +27,6 @@ SERIES_NAMES: tuple[SeriesNames, ...] = ("study", "folder", "patient")
 REPORT_TABLE = Path("report", "cases.csv")
 """Every run leaves it: a folder that holds it holds masks, not images."""
 
-# labels, labelsTr, label, Labels_test (nnU-Net, the Decathlon, BTCV), masks, Ground Truth (polyps): folders of labels
-_LABEL_FOLDER = re.compile(r"((labels?|masks?)([A-Z_\-].*)?|ground ?truth)", re.IGNORECASE)
-# x_gt (ACDC), x_seg, x-seg (BraTS), x_label, x.seg (3D Slicer), segmentation (KiTS)
-_LABEL_STEM = re.compile(r"(.*[_.\-])?(gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
 _LABEL_SUFFIXES = ("", "_gt", "_seg", "-seg", "_label", "_labels", "_mask", "_segmentation", ".seg")
 # of the maps that a run writes beside its mask, <case>_seg
 _MAP_SUFFIXES = ("_probabilities", "_quality")
@@ -62,6 +58,7 @@ class Search:
     only: Path | None = None
     own_masks: frozenset[Path] = field(default=frozenset())
     series_names: SeriesNames = "study"
+    _pairs: dict[Sequence[str], dict[Path, Path]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _made: dict[Callable[[Search], Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, make: Callable[[Search], Made]) -> Made:
@@ -101,7 +98,7 @@ class Search:
             return False
         folders = path.relative_to(self.root).parts[:-1]
         stem = without_extension(path, extensions)
-        return any(_LABEL_FOLDER.fullmatch(name) for name in folders) or _LABEL_STEM.fullmatch(stem) is not None
+        return any(map(is_label_folder, folders)) or is_label_stem(stem)
 
     def is_map(self, path: Path, extensions: tuple[str, ...]) -> bool:
         """Whether a run has written the file beside a mask, and not as one."""
@@ -117,6 +114,30 @@ class Search:
         return {path.with_name(case) for path, case in names if case}
 
     def reference_file(self, image: Path, extensions: tuple[str, ...]) -> Path | None:
+        """The reference of this image: in one of the usual places, else by what names are left without words."""
+        usual = self._usual_reference(image, extensions)
+        return usual or (self._by_words(extensions).get(image) if self.label_dir is None else None)
+
+    def _by_words(self, extensions: tuple[str, ...]) -> dict[Path, Path]:
+        """Image → reference of all whose places aren't the usual ones."""
+        if extensions not in self._pairs:
+            files = self.with_extension(extensions)
+            named = [path for path in files if self.names_reference(path, extensions)]
+            images = sorted(set(files) - set(named)) if named else []
+            usual = {path: self._usual_reference(path, extensions) for path in images}
+            free = [path for path in named if path not in usual.values() and path.resolve() not in self.own_masks]
+            at = {self._bare(path, extensions): path for path in (*images, *free)}
+            pairs = pairs_by_words(
+                [self._bare(path, extensions) for path, reference in usual.items() if reference is None],
+                [self._bare(path, extensions) for path in free],
+            )
+            self._pairs[extensions] = {at[image]: at[reference] for image, reference in pairs.items()}
+        return self._pairs[extensions]
+
+    def _bare(self, path: Path, extensions: tuple[str, ...]) -> Path:
+        return path.relative_to(self.root).with_name(without_extension(path, extensions))
+
+    def _usual_reference(self, image: Path, extensions: tuple[str, ...]) -> Path | None:
         """The first file that is there among the places where people keep the reference of this image."""
         stem = without_extension(image, extensions)
         names = _reference_names(stem)

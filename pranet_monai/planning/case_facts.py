@@ -67,11 +67,12 @@ def look_through(item: Mapping[str, Any], names: Mapping[int, str] | None = None
         BadCaseError: an image or label that can't be read, doesn't fit the other, or is no label.
     """
     form = form_of(item)
+    if form.kind == "image":
+        _check_binary(item)
     image, mask = form.read_image(item), form.read_mask({**item, CLASSES: names or {}})
     form.check_same_grid(mask, image)
     digest = hashlib.sha256(image.numpy(force=True).tobytes()).hexdigest()
     if form.kind == "image":
-        _check_binary(item)
         values, label = image.numpy(force=True).mean(axis=0)[None, ..., None], mask.numpy(force=True)[..., None]
         grid = _Grid(values.shape[1:], (1.0, 1.0, 1.0), None, 0.0)
     else:

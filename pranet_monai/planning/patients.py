@@ -20,8 +20,10 @@ _OF_A_PATIENT = re.compile(
     re.IGNORECASE,
 )
 _SERIES = re.compile(r"series(_\d+)?_[0-9a-f]{6}")  # what is told apart of several DICOM series in one folder
-_BIDS = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)|BraTS-[A-Za-z]+-\d{5}(?=-\d{3}(_|$))")  # BraTS numbers the visits
+_BIDS = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)|BraTS-[A-Za-z]+-\d{5}(?=-\d{3}([_\-]|$))")  # BraTS numbers the visits
 _CHANNEL, _FIRST = re.compile(r"(?<=.)_000\d$"), "_0000"  # nnU-Net's, of every image
+# folders that hold many patients, in each of which the files may be numbered from 1
+_OF_MANY = re.compile(r"(.*[_\- ])?(?i:train(ing)?|val(id(ation)?)?|test(ing)?|images?|imgs?|data|set)([A-Z\d_\- ].*)?")
 _NUMBERED = re.compile(r"[^/]*\d[^/]*")  # a folder so named may be a patient's; "images" and "benign" are none
 
 
@@ -64,7 +66,7 @@ def _by_pattern(case: str, pattern: str) -> str:
 
 def _patient(case: PurePosixPath, stems: Counter[str]) -> str:
     if stems[case.name] > 1 and case.parent.name:
-        return case.parent.name
+        return case.as_posix() if _OF_MANY.fullmatch(case.parent.name) else case.parent.name
     if match := _BIDS.match(case.name):
         return match[0]
     folder = case.parent.name

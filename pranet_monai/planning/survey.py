@@ -123,10 +123,13 @@ def _labelled(root: Path, kind: KindName | None) -> tuple[KindName, list[dict[st
         if not any(images.values()):
             raise UsageError(reasons[0])
         most = max(images, key=lambda one: len(images[one]))
+        alone = [Path(item["label"]).relative_to(root).as_posix() for item in found[most] if "image" not in item]
+        others = f"; {len(alone)} files are named like labels, of none or several of one image: {some_of(alone, 3)}"
         raise UsageError(
             f"{root}: found {len(images[most])} {most}s ({some_of([item['case'] for item in images[most]], 3)}) and no "
-            "label to any of them; allowed: labels of the same names in a labels* or masks* folder beside that of the "
-            "images, or <name>_gt, _seg or _label beside each; fix: put them there"
+            f"label to any of them{others if alone else ''}; allowed: labels of the same names in a labels* or masks* "
+            "folder beside that of the images, or <name>_gt, _seg or _label beside each; fix: put them there, one file "
+            "with all classes for each image"
         )
     return with_labels[0], found[with_labels[0]]
 

@@ -30,6 +30,8 @@ def of(*cases: str, pattern: str | None = None) -> list[str]:
         (["TCGA_CS_4941/TCGA_CS_4941_1", "TCGA_CS_4941/TCGA_CS_4941_2", "TCGA_CS_5/TCGA_CS_5_1"], [0, 0, 1]),
         (["d/001/001_SA_ED", "d/001/001_LA_ED", "d/002/002_SA_ED"], [0, 0, 1]),
         (["images/images_1", "images/images_2", "benign/benign (1)", "benign/benign (2)"], [0, 1, 2, 3]),
+        (["train/images/1", "train/images/2", "test/images/1"], [0, 1, 2]),
+        (["training_set/1_HC", "training_set/2_HC", "test_set/1_HC"], [0, 1, 2]),
         (["images/PAT1_20200101", "images/PAT1_20210303", "images/PAT2_20200101"], [0, 0, 1]),
         (["knee_1_left", "knee_1_RIGHT", "knee_2_left"], [0, 0, 1]),
         (["images/b_visit1_0000", "images/b_visit1_0001", "images/b_visit2_0000", "images/c_0000"], [0, 0, 0, 1]),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,13 @@ def test_no_label_at_all(folder: Path) -> None:
         look(folder)
 
 
+def test_labels_of_no_single_image_are_named(folder: Path) -> None:
+    (folder / "labels").rename(folder / "lung_mask")
+    shutil.copytree(folder / "lung_mask", folder / "lesion_mask")
+    with pytest.raises(UsageError, match="6 files are named like labels, of none or several of one image: lesion_mask"):
+        look(folder)
+
+
 def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found no such folder"):
         look(tmp_path / "nowhere")
@@ -231,7 +239,7 @@ def test_names_that_may_be_of_one_patient(folder: Path) -> None:
 
 
 def test_visits_of_brats(folder: Path) -> None:
-    names = ("BraTS-GLI-00001-000", "BraTS-GLI-00001-001", "BraTS-GLI-00002-000")
+    names = ("BraTS-GLI-00001-000", "BraTS-GLI-00001-001-t2f", "BraTS-GLI-00002-000")
     for kind in ("images", "labels"):
         for name, new in zip(NAMES, names, strict=True):
             path_of(folder, name, kind).rename(path_of(folder, new, kind))
