@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from pranet_monai import __version__
 from pranet_monai.apps.endings import exit_code_of, stoppable
+from pranet_monai.apps.streams import lasting_streams, unprinted
 from pranet_monai.commands import COMMANDS
 from pranet_monai.errors import UsageError
 
@@ -30,6 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    with lasting_streams():
+        code = _run(arguments)
+        if error := unprinted():
+            print(f"error: what this command prints can't be written ({error.strerror})", file=sys.stderr)
+        return 1 if error and code == 0 else code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     if "_ARGCOMPLETE" in os.environ:  # the shell asks what could come next
         import argcomplete
@@ -40,15 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with stoppable():
             app = import_module(f"pranet_monai.apps.{_module(args.command)}")
-            code = int(app.run(args))
-            sys.stdout.flush()
-            return code
+            return int(app.run(args))
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt as stop:  # outside of the work itself, which says what is kept
         print("\nstopped", file=sys.stderr)
         return exit_code_of(stop)

@@ -9,14 +9,17 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from pranet_monai.__main__ import main
+from pranet_monai.apps.streams import lasting_streams
 from pranet_monai.commands import COMMANDS, names
 from pranet_monai.data.datasets import DATA_SETS
 from pranet_monai.metrics import HIGHER_IS_BETTER
 from pranet_monai.metrics.surface import DEFAULT_TOLERANCE_MM
 from pranet_monai.runtimes import AUTO, PRECISIONS, RUNTIMES
+from tqdm import tqdm
 
 HEAVY = ("torch", "monai", "nibabel", "numpy", "pandas", "scipy", "matplotlib")
 
@@ -85,6 +88,41 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert process.stdout and process.stderr
         process.stdout.close()
         assert process.stderr.read() == "" and process.wait() == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has it")
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        ("2>&-", 0, "volumes of 1 patients"),
+        ("<&- >&- 2>&-", 0, ""),
+        ("2>/dev/full", 0, "volumes of 1 patients"),
+        (">/dev/full", 1, "error: what this command prints can't be written (No space left on device)"),
+    ],
+)
+def test_what_is_printed_never_ends_the_work(tmp_path: Path, redirection: str, code: int, told: str) -> None:
+    """A service without a terminal, a terminal that was closed, a pipe into ``head``."""
+    command = shlex.join([sys.executable, "-m", "pranet_monai", "phantom", str(tmp_path), "--patients", "1"])
+    done = subprocess.run(["bash", "-c", f"{command} {redirection}"], capture_output=True, text=True)
+    assert done.returncode == code and told in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr and len(list(tmp_path.rglob("*.nii.gz"))) == 4
+
+
+def test_a_bar_goes_on_whose_terminal_was_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with lasting_streams():
+            assert list(tqdm(range(3), file=sys.stderr, mininterval=0)) == [0, 1, 2]
+            tqdm.write("failed: a case", file=sys.stderr)
+        assert sys.stderr is terminal
+
+
+def test_a_name_that_the_terminal_cannot_show_ends_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pranet_monai", "phantom", os.fsencode(tmp_path) + b"/\xff", "--patients", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and "\\udcff" in done.stdout
 
 
 @pytest.mark.parametrize(

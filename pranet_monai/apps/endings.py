@@ -20,6 +20,7 @@ from multiprocessing.process import active_children
 from types import FrameType, TracebackType
 from typing import Any, ClassVar, NoReturn
 
+from pranet_monai.apps.streams import make_streams_last
 from pranet_monai.errors import UsageError, own_error
 
 __all__ = [
@@ -194,9 +195,11 @@ def install_excepthook() -> None:
     """Lets ``python -m monai.bundle`` name wrong use in a line of its own, too, where a component is made.
 
     MONAI makes the components of a config before any function of this project could catch what they raise. Only that
-    process is changed, whose end is near then: any other program keeps its tracebacks.
+    process is changed, whose end is near then: any other program keeps its tracebacks. What it prints can't end it,
+    either.
     """
     if _is_monai_bundle_command():
+        make_streams_last()
         sys.excepthook = partial(_excepthook, sys.excepthook)  # before Python 3.11 a library may have put its own there
 
 
