@@ -37,6 +37,8 @@ __all__ = ["EXTENSIONS", "chosen_frames", "data_file", "read_volume", "no_decode
 
 EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd")
 _READERS = {".nrrd": ("itk", "nrrd"), ".mha": ("itk",), ".mhd": ("itk",)}
+# types that ITK's package for Python has no images of: signed bytes (labels of PROMISE12), numpy's whole numbers
+_ITK_READS_AS = {"char": "SS", "long": "D", "long_long": "D"}
 _MOST_HEADER_BYTES = 1 << 16
 _DATA_FILE = re.compile(rb"^ElementDataFile *= *(.+?) *$", re.MULTILINE)
 _NRRD_DATA_FILE = re.compile(rb"^data ?file *: *(.+?) *$", re.MULTILINE | re.IGNORECASE)
@@ -184,6 +186,8 @@ class _ITKReader(ITKReader):
                     f"{self.path}: found {header.GetNumberOfComponents()} numbers per voxel; allowed: one real number "
                     "per voxel; fix: save one channel"
                 )
+            if type_name := _ITK_READS_AS.get(header.GetComponentTypeAsString(header.GetComponentType())):
+                kwargs["pixel_type"] = getattr(itk, type_name)
         return super().read(data, **kwargs)
 
     def _get_array_data(self, img: Any) -> np.ndarray:

@@ -198,6 +198,15 @@ def test_file_without_reader_says_what_to_install(tmp_path: Path, monkeypatch: p
         load(tmp_path / "x.mha")
 
 
+@pytest.mark.parametrize("name", ["x.mhd", "x.nrrd"])
+def test_types_of_whole_numbers_through_itk(tmp_path: Path, name: str) -> None:
+    """Signed bytes are PROMISE12's labels, 64 bits what numpy makes of any."""
+    for kind in (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64):
+        array = np.arange(24).reshape(4, 3, 2).astype(kind)
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / name))
+        assert (load(tmp_path / name)[0].numpy() == array.transpose(2, 1, 0)).all(), kind
+
+
 @pytest.mark.parametrize("name", ["x.mha", "x.nrrd"])
 def test_other_kinds_through_itk(tmp_path: Path, name: str) -> None:
     array = np.arange(60, dtype=np.int16).reshape(5, 4, 3)  # SimpleITK: z, y, x
