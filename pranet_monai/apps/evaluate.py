@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from pranet_monai.apps.endings import full_disk_exits
 from pranet_monai.apps.mask_pairs import find_mask_pairs, kind_of_masks, match_by_name, named_images, with_hints
+from pranet_monai.bundle_store import find_bundle
 from pranet_monai.data.labels import LabelMap, LabelNumbers, get_label_map
-from pranet_monai.errors import BadCaseError, full_disk_in, reason_of
+from pranet_monai.errors import BadCaseError, full_disk_in, reason_of, unwrapped
 from pranet_monai.forms import Item, KindName, form_of
 from pranet_monai.forms.grid import original_affine
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error, with_remarks
@@ -140,6 +142,17 @@ def _image(item: Item, mask: MetaTensor) -> np.ndarray | None:
     return form.as_in_file(image)
 
 
+def _classes(args: argparse.Namespace) -> LabelMap | str:
+    """Those of a known map, or of a bundle."""
+    if args.bundle is None:
+        return str(args.label_map)
+    config = ConfigParser()
+    config.read_config(find_bundle(args.bundle).config("inference"))
+    with unwrapped():
+        label_map: LabelMap = config.get_parsed_content("label_map")
+    return label_map
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the table."""
     given = {
@@ -150,7 +163,7 @@ def run(args: argparse.Namespace) -> int:
     }
     with full_disk_exits("then run it again"):
         result, exit_code = evaluate(
-            args.predictions, args.labels, get_label_map(args.label_map, args.label_numbers), output_dir=args.output,
+            args.predictions, args.labels, get_label_map(_classes(args), args.label_numbers), output_dir=args.output,
             images=args.images, prediction_numbers=args.prediction_numbers, previews=not args.no_previews,
             quiet=args.quiet, **{name: value for name, value in given.items() if value is not None},
         )  # fmt: skip

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pranet_monai.commands.complete import with_bundle_names
 from pranet_monai.commands.names import LABEL_MAPS, TOLERANCE_MM
 from pranet_monai.commands.options import path_argument
 
@@ -19,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``evaluate``."""
     parser.add_argument("--predictions", type=path_argument, required=True, metavar="DIR", help="masks to evaluate")
     parser.add_argument("--labels", type=path_argument, required=True, metavar="DIR", help="the reference masks")
-    parser.add_argument("--label-map", required=True, choices=LABEL_MAPS, metavar="NAME", help="one of %(choices)s")
+    classes = parser.add_mutually_exclusive_group(required=True)
+    classes.add_argument("--label-map", choices=LABEL_MAPS, metavar="NAME", help="one of %(choices)s")
+    with_bundle_names(
+        classes.add_argument("--bundle", metavar="NAME", help="name or folder of a bundle, whose classes are measured")
+    )
     parser.add_argument(
         "--label-numbers", choices=("raw", "classes"), default="raw",
         help="numbers in the reference masks: the data set's own (%(default)s), or the class numbers of the map",

@@ -72,6 +72,26 @@ def test_numbers_and_table(folders: tuple[Path, Path], tmp_path: Path, capsys: p
     assert "paper" not in printed
 
 
+def test_classes_of_a_bundle(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that it states itself, too, as one that ``new-bundle`` made: 3 is what it says, here a heart."""
+    bundle = tmp_path / "mine_segmentation"
+    (bundle / "configs").mkdir(parents=True)
+    own = {"_target_": "pranet_monai.data.labels.stated_label_map", "name": "mine", "classes": {"3": "heart"}}
+    (bundle / "configs" / "inference.json").write_text(json.dumps({"label_map": own}))
+    (bundle / "configs" / "metadata.json").write_text("{}")
+    predictions, labels = folders
+    for path in predictions.rglob("*.nii.gz"):
+        write(path, heart(5) // 3)
+    common = ["--quiet", "--no-previews", "--output", str(tmp_path / "out")]
+    judged = ["evaluate", "--predictions", str(predictions), "--labels", str(labels), *common]
+    assert main([*judged, "--bundle", str(bundle)]) == 0
+    rows = read(tmp_path / "out", "metrics.csv")
+    assert list(rows["organ"]) == ["heart", "heart"] and rows["dice"].tolist() == pytest.approx([48 / 56] * 2, abs=1e-6)
+    with pytest.raises(SystemExit):
+        main([*judged, "--bundle", str(bundle), "--label-map", "acdc"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_paper_protocol_is_printed_with_its_note(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
