@@ -266,8 +266,8 @@ class Form(ABC):
         """Writes how sure the network is of each voxel, 0 to 1, on the image's own grid, whole or not at all."""
 
     @abstractmethod
-    def is_own_mask(self, path: Path) -> bool:
-        """Whether this program has written the file. What can't be read counts as a mask that was cut off."""
+    def is_own(self, path: Path) -> bool:
+        """Whether this program has written the file. What can't be read counts as one that was cut off."""
 
     @abstractmethod
     def mask_is_whole(self, mask: Path, item: Item, label_map: LabelMap, made_by: Provenance) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.base import Frames, Item, KindName
@@ -99,7 +99,9 @@ class RGBImage(FileForm):
     def write_probabilities(self, path: Path, probabilities: MetaTensor) -> None:
         """See the base class: a TIFF of 32-bit floats in [0, 1]."""
         with atomic_write(path) as partial:
-            Image.fromarray(probabilities[0].numpy(force=True).astype(np.float32)).save(partial, "TIFF")
+            Image.fromarray(probabilities[0].numpy(force=True).astype(np.float32)).save(
+                partial, "TIFF", software=_OWN_MARK[1]
+            )
 
     def write_quality_map(self, path: Path, confidence: MetaTensor) -> None:
         """See the base class: an 8-bit PNG, 255 is 1."""
@@ -109,11 +111,12 @@ class RGBImage(FileForm):
         with atomic_write(path) as partial:
             Image.fromarray(grey).save(partial, "PNG", pnginfo=note)
 
-    def is_own_mask(self, path: Path) -> bool:
-        """See the base class: our masks have a text chunk with this program's name."""
+    def is_own(self, path: Path) -> bool:
+        """See the base class: our files have this program's name in a text chunk, of TIFF in a tag."""
         try:
             with Image.open(path) as image:
-                return image.info.get(_OWN_MARK[0]) == _OWN_MARK[1]
+                tags = getattr(image, "tag_v2", {})
+                return _OWN_MARK[1] in (image.info.get(_OWN_MARK[0]), tags.get(TiffImagePlugin.SOFTWARE))
         except OSError:
             return path.is_file()
 

@@ -26,6 +26,7 @@ __all__ = ["VolumeForm", "check_on_file_grid", "mask_on_file_grid"]
 # fields of NIfTI that hold whatever a scanner or a converter wrote there, patients' names among it
 _FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name", "data_type")
 
+_OWN_MAP = "a map of pranet_monai"  # the note in its header
 _COMMENT = 6  # the code of plain text among NIfTI's header extensions
 
 
@@ -89,22 +90,17 @@ class VolumeForm(Form):
         frames = len(np.asarray(probabilities.meta[FRAMES])) if FRAMES in probabilities.meta else 1
         by_class = probabilities.unflatten(0, (frames, -1))
         maps = [mask_on_file_grid(by_class[:, index]) for index in range(by_class.shape[1])]
-        image = _nifti(np.stack(maps, axis=-1).astype(np.float32), probabilities)
-        image.header.set_data_dtype(np.float32)
-        with atomic_write(path) as partial:
-            nib.save(image, partial)
+        _write_map(path, np.stack(maps, axis=-1).astype(np.float32), probabilities)
 
     def write_quality_map(self, path: Path, confidence: MetaTensor) -> None:
         """See the base class: float32 in steps of 0.01, of the image's shape."""
-        image = _nifti(mask_on_file_grid(confidence).astype(np.float32).round(2), confidence)
-        image.header.set_data_dtype(np.float32)
-        with atomic_write(path) as partial:
-            nib.save(image, partial)
+        _write_map(path, mask_on_file_grid(confidence).astype(np.float32).round(2), confidence)
 
-    def is_own_mask(self, path: Path) -> bool:
-        """See the base class: our masks have a table of classes in their header."""
+    def is_own(self, path: Path) -> bool:
+        """See the base class: our masks have a table of classes in their header, our maps a note."""
         try:
-            return bool(read_label_table(open_nifti(path)))
+            found = open_nifti(path)
+            return bool(read_label_table(found)) or _OWN_MAP in _comments(found)
         except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError):
             return path.is_file()
 
@@ -163,9 +159,22 @@ def check_on_file_grid(mask: MetaTensor) -> None:
 
 
 def _provenance(mask: nib.Nifti1Image) -> Provenance | None:
-    texts = [extension.content for extension in mask.header.extensions if extension.get_code() == _COMMENT]
-    found = [Provenance.of_text(text.decode(errors="replace").rstrip("\0 ")) for text in texts]
+    found = [Provenance.of_text(text) for text in _comments(mask)]
     return next((made_by for made_by in found if made_by is not None), None)
+
+
+def _comments(image: nib.Nifti1Image) -> list[str]:
+    texts = [extension.content for extension in image.header.extensions if extension.get_code() == _COMMENT]
+    return [text.decode(errors="replace").rstrip("\0 ") for text in texts]
+
+
+def _write_map(path: Path, array: np.ndarray, like: MetaTensor) -> None:
+    """Writes float32 numbers with the header of the file that they belong to."""
+    image = _nifti(array, like)
+    image.header.set_data_dtype(np.float32)
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", _OWN_MAP.encode()))
+    with atomic_write(path) as partial:
+        nib.save(image, partial)
 
 
 def _nifti(array: np.ndarray, mask: MetaTensor) -> nib.Nifti1Image:

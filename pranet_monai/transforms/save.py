@@ -136,12 +136,7 @@ class SaveMaskd(SaveImaged):
             _check_labels(d[key], self.label_map)
             item, form, source = _origin(d, d[key])
             path = self.folder.mask(item["case"], form)
-            if path.is_dir():
-                raise BadCaseError(f"{path}: found a folder of this name; fix: move it away, the mask goes there")
-            if path.exists() and path.parent.resolve() == source.parent.resolve() and not form.is_own_mask(path):
-                raise BadCaseError(
-                    f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"
-                )
+            _check_place(path, source, form)
             made_by = Provenance(form.fingerprint(item), self._weights_sha256)
             if wants_dicom(self.output_format, form):
                 paths = self.folder.dicom(self.folder.row_names(item, d[key]))
@@ -162,6 +157,9 @@ class _SaveMapd(SaveImaged, ABC):
         keys: keys of the maps, turned back to the image's grid.
         output_dir: of the run.
         allow_missing_keys: don't fail if a key is missing.
+
+    Raises:
+        BadCaseError: when one would overwrite a file beside the image that this program didn't write.
     """
 
     def __init__(self, keys: KeysCollection, output_dir: str | Path, allow_missing_keys: bool = False) -> None:
@@ -172,29 +170,43 @@ class _SaveMapd(SaveImaged, ABC):
         """Writes the map of every key; the data stays as it is."""
         d = dict(data)
         for key in self.key_iterator(d):
-            item, form, _ = _origin(d, d[key])
-            self.write(form, item["case"], d[key])
+            item, form, source = _origin(d, d[key])
+            path = self.path(item["case"], form)
+            _check_place(path, source, form)
+            self.write(path, form, d[key])
         return d
 
     @abstractmethod
-    def write(self, form: Form, case: str, maps: MetaTensor) -> None:
+    def path(self, case: str, form: Form) -> Path:
+        """Where the maps of a case go."""
+
+    @abstractmethod
+    def write(self, path: Path, form: Form, maps: MetaTensor) -> None:
         """Writes the maps of one case, in its form."""
 
 
 class SaveProbabilitiesd(_SaveMapd):
     """Writes probabilities (frames × classes, …) as floats, as ``<case>_probabilities``."""
 
-    def write(self, form: Form, case: str, maps: MetaTensor) -> None:
+    def path(self, case: str, form: Form) -> Path:
         """See the base class."""
-        form.write_probabilities(self.folder.probabilities(case, form), maps)
+        return self.folder.probabilities(case, form)
+
+    def write(self, path: Path, form: Form, maps: MetaTensor) -> None:
+        """See the base class."""
+        form.write_probabilities(path, maps)
 
 
 class SaveQualityMapd(_SaveMapd):
     """Writes the network's confidence in each voxel, 0 to 1, (1 or frames, …), as ``<case>_quality``."""
 
-    def write(self, form: Form, case: str, maps: MetaTensor) -> None:
+    def path(self, case: str, form: Form) -> Path:
         """See the base class."""
-        form.write_quality_map(self.folder.quality_map(case, form), maps)
+        return self.folder.quality_map(case, form)
+
+    def write(self, path: Path, form: Form, maps: MetaTensor) -> None:
+        """See the base class."""
+        form.write_quality_map(path, maps)
 
 
 def _origin(data: Mapping[Hashable, Any], mask: MetaTensor) -> tuple[dict[str, Any], Form, Path]:
@@ -206,6 +218,20 @@ def _origin(data: Mapping[Hashable, Any], mask: MetaTensor) -> tuple[dict[str, A
     if "case" not in item:
         item["case"] = form.case_name(source, source.parent)
     return item, form, source
+
+
+def _check_place(path: Path, source: Path, form: Form) -> None:
+    """Refuses a place where the user's own files may be.
+
+    Raises:
+        BadCaseError: a folder is there, or, beside the image, a file of another program.
+    """
+    if path.is_dir():
+        raise BadCaseError(f"{path}: found a folder of this name; fix: move it away, the case's result goes there")
+    if path.exists() and path.parent.resolve() == source.parent.resolve() and not form.is_own(path):
+        raise BadCaseError(
+            f"{path}: found a file there that this program didn't write; fix: give an output_dir of its own"
+        )
 
 
 def _check_labels(mask: MetaTensor, label_map: LabelMap) -> None:

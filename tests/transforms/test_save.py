@@ -12,13 +12,14 @@ import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Flipd, Invertd, Orientationd, SaveImaged
+from PIL import Image
 from pranet_monai.data.labels import LabelMap
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms.label_table import read_label_table
 from pranet_monai.forms.provenance import Provenance
 from pranet_monai.storage.hashing import file_sha256
 from pranet_monai.transforms.load import LoadCased
-from pranet_monai.transforms.save import AsLabelsd, SaveMaskd, SaveProbabilitiesd
+from pranet_monai.transforms.save import AsLabelsd, SaveMaskd, SaveProbabilitiesd, SaveQualityMapd
 
 LABELS = {0: "background", 1: "right_ventricle", 2: "myocardium & <scar>"}
 COLORS = {0: (0, 0, 0), 1: (0, 114, 178), 2: (255, 255, 0)}
@@ -199,6 +200,36 @@ def test_references_beside_the_images_are_kept(tmp_path: Path) -> None:
     (tmp_path / "x_seg.nii.gz").write_bytes(b"half a file")
     save(item)
     assert nib.load(tmp_path / "x_seg.nii.gz").shape == (5, 6, 7)
+
+
+@pytest.mark.parametrize(("saver", "name"), [(SaveProbabilitiesd, "x_probabilities"), (SaveQualityMapd, "x_quality")])
+def test_images_named_as_maps_are_kept(tmp_path: Path, saver: type, name: str) -> None:
+    write_image(tmp_path / "x.nii")
+    write_image(tmp_path / f"{name}.nii.gz")
+    before = (tmp_path / f"{name}.nii.gz").read_bytes()
+    item = as_mask({"image": str(tmp_path / "x.nii"), "case": "x"})
+    item["image"] = item["image"].float()
+    with pytest.raises(BadCaseError, match=f"{name}.nii.gz: found a file there that this program didn't write"):
+        saver("image", tmp_path)(item)
+    assert (tmp_path / f"{name}.nii.gz").read_bytes() == before
+    (tmp_path / f"{name}.nii.gz").unlink()
+    for _ in range(2):  # its own map may be replaced
+        saver("image", tmp_path)(item)
+
+
+@pytest.mark.parametrize(
+    ("saver", "name"), [(SaveProbabilitiesd, "x_probabilities.tif"), (SaveQualityMapd, "x_quality.png")]
+)
+def test_pictures_named_as_maps_are_kept(tmp_path: Path, saver: type, name: str) -> None:
+    for file in ("x.png", name):
+        Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / file)
+    item = LoadCased("image")({"image": str(tmp_path / "x.png"), "case": "x"})
+    item["image"] = item["image"][:1]
+    with pytest.raises(BadCaseError, match=f"{name}: found a file there that this program didn't write"):
+        saver("image", tmp_path)(item)
+    (tmp_path / name).unlink()
+    for _ in range(2):
+        saver("image", tmp_path)(item)
 
 
 def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
