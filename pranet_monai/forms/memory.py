@@ -32,11 +32,11 @@ def volume_in_memory(voxels: np.ndarray | torch.Tensor, affine: np.ndarray | tor
     """
     if isinstance(voxels, MetaTensor):
         affine = voxels.affine if affine is None else affine
-        array = voxels.as_tensor().detach().cpu()
+        array = _real_numbers(voxels.as_tensor()).detach().cpu()
         array = array.movedim(0, -1) if array.ndim == 4 else array
         array = array[..., 0] if array.ndim == 4 and array.shape[-1] == 1 else array
     else:
-        array = torch.as_tensor(np.ascontiguousarray(voxels) if isinstance(voxels, np.ndarray) else voxels)
+        array = _real_numbers(voxels)
     if affine is None:
         raise BadCaseError(f"{SOURCE}: found no affine; fix: give affine, the 4 x 4 matrix from voxels to RAS mm")
     if array.ndim not in (2, 3, 4) or 0 in array.shape:
@@ -65,7 +65,7 @@ def image_in_memory(pixels: np.ndarray | torch.Tensor) -> MetaTensor:
     Raises:
         BadCaseError: for another shape, or values outside of 0 to 255.
     """
-    array = torch.as_tensor(np.ascontiguousarray(pixels) if isinstance(pixels, np.ndarray) else pixels)
+    array = _real_numbers(pixels)
     array = array if isinstance(pixels, MetaTensor) else array.movedim(-1, 0)
     array = finite_voxels(SOURCE, array.as_subclass(torch.Tensor).detach().cpu())
     if array.ndim != 3 or array.shape[0] != 3 or 0 in array.shape:
@@ -76,3 +76,18 @@ def image_in_memory(pixels: np.ndarray | torch.Tensor) -> MetaTensor:
     if low < 0 or high > 255 or 0 < high <= 1:
         raise BadCaseError(f"{SOURCE}: found values from {low:.3g} to {high:.3g}; allowed: RGB in 0 to 255")
     return MetaTensor(array.contiguous(), meta={ImageMetaKey.FILENAME_OR_OBJ: SOURCE})
+
+
+def _real_numbers(array: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """As a tensor, whatever the order of the bytes.
+
+    Raises:
+        BadCaseError: for numbers of which a change of type would silently drop a part.
+    """
+    if isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
+        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    if (isinstance(array, np.ndarray) and array.dtype.kind not in "biuf") or torch.is_complex(torch.as_tensor(array)):
+        raise BadCaseError(
+            f"{SOURCE}: found numbers of type {array.dtype}; allowed: real ones; fix: give a channel, or the magnitude"
+        )
+    return torch.as_tensor(array)

@@ -62,6 +62,12 @@ def as_array(path: Path) -> tuple[object, object]:
     return np.asarray(image.dataobj), image.affine
 
 
+def as_big_endian(path: Path) -> tuple[object, object]:
+    """As nibabel gives the array of such a file."""
+    array, affine = as_array(path)
+    return np.asarray(array).astype(">f8"), affine
+
+
 def as_tensor(path: Path) -> tuple[object, object]:
     image = nib.load(path)
     return torch.as_tensor(np.asarray(image.dataobj)), torch.as_tensor(image.affine)
@@ -83,6 +89,7 @@ def channel_first(path: Path) -> tuple[object, object]:
         *((case, give) for case in CASES for give in (as_array, as_tensor)),
         *((case, as_meta_tensor) for case in ("oblique", "cine")),
         ("oblique", channel_first),
+        ("oblique", as_big_endian),
     ],
 )
 def test_memory_gives_the_files_mask(
@@ -167,6 +174,9 @@ AFFINE = np.eye(4)
         (np.zeros((4, 4, 4)), np.zeros((4, 4)), "an affine that gives voxels no place in space"),
         (np.zeros((4, 4, 4)), np.eye(3)[:2], "an affine that gives voxels no place in space"),
         (np.full((4, 4, 4), np.nan), AFFINE, "64 NaN"),
+        (np.ones((4, 4, 4), np.complex64), AFFINE, "found numbers of type complex64; allowed: real ones"),
+        (torch.ones(4, 4, 4, dtype=torch.complex64), AFFINE, "found numbers of type torch.complex64"),
+        (np.ones((4, 4, 4), "U1"), AFFINE, "found numbers of type <U1"),
         (np.zeros((4, 0, 4)), AFFINE, r"found shape \(4, 0, 4\); allowed"),
         (np.zeros(4), AFFINE, r"found shape \(4,\); allowed"),
         (np.zeros((1, 1, 4, 4, 4)), AFFINE, r"found shape \(1, 1, 4, 4, 4\); allowed"),
