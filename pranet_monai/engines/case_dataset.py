@@ -15,6 +15,7 @@ from monai.data import Dataset, ThreadDataLoader
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError, reason_of
 from pranet_monai.forms import form_of
+from pranet_monai.forms.provenance import FINGERPRINT
 from pranet_monai.forms.remarks import REMARKS, remarks_of_error
 from pranet_monai.forms.run_folder import OutputFormat, RunFolder
 from pranet_monai.forms.shard import Shard
@@ -107,11 +108,19 @@ class CaseDataset(Dataset):
             finished = self._finished(item)
             if FINISHED_ROWS in finished:
                 return finished
+            seen = self._fingerprint(item)
             loaded: dict[str, Any] = super()._transform(index)
-            return {**loaded, **finished, ITEM: item, LOADING_SECONDS: time.perf_counter() - started}
+            return {**loaded, **finished, **seen, ITEM: item, LOADING_SECONDS: time.perf_counter() - started}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one case is a row of the report
             remarks = remarks_of_error(error)
             return {CASE: case, ERROR: reason_of(error), **({REMARKS: remarks} if remarks else {})}
+
+    def _fingerprint(self, item: Mapping[str, Any]) -> dict[str, str]:
+        """Of the image as it is now: by the time its mask is saved, another may lie in its place."""
+        try:
+            return {} if self.folder is None else {FINGERPRINT: form_of(item).fingerprint(item)}
+        except OSError:
+            return {}  # loading says what is wrong
 
     @cached_property
     def _weights_sha256(self) -> str:

@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-__all__ = ["Algorithm", "Provenance"]
+__all__ = ["FINGERPRINT", "Algorithm", "Provenance"]
+
+FINGERPRINT = "fingerprint"
+"""What a loaded case keeps of its image's file, as it was then."""
 
 _MARK = "pranet_monai "
 

@@ -38,6 +38,8 @@ _LOCKS: dict[Path, FileLock] = {}
 """What this process has locked; the system frees a lock when its process ends, however it ends."""
 _LOCK_SECONDS = 5.0
 """How long a lock is waited for: worker processes of a run that was killed hold theirs until they notice it."""
+_LEFT_BY_EVERY_RUN = {".lock", "cases.csv", "run.json", "shards"}
+_REMOVED_BY_NEXT_RUN = {"previews", "patients", "index.html", "cases.js", "summary.json", "metrics.csv", "cardiac.csv"}
 
 
 class RunFolder:
@@ -107,6 +109,20 @@ class RunFolder:
         except UsageError:
             self.unlock()
             raise
+
+    def check_own(self) -> None:
+        """Refuses a folder whose ``report`` no run has written: a new run would remove what lies in it.
+
+        Raises:
+            UsageError: it holds something under a name of a run's, and none of what every run leaves.
+        """
+        folder = self.root / "report"
+        names = {path.name for path in folder.glob("*")}
+        if not names & _LEFT_BY_EVERY_RUN and (lost := sorted(names & _REMOVED_BY_NEXT_RUN)):
+            raise UsageError(
+                f"{folder}: found {', '.join(lost)} that no run of this program has written; a run would remove it; "
+                "fix: give another output folder, or move it away"
+            )
 
     def check_unlocked(self, seconds: float = _LOCK_SECONDS) -> None:
         """Refuses a folder that :meth:`lock` would refuse, and leaves nothing there; arguments and errors as there."""

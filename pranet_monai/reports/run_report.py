@@ -243,6 +243,7 @@ class RunReport:
         people have said of its masks.
         """
         columns = [f"{name}_{organ}" for organ in self.label_map.organs for name in self._organ_columns]
+        self.paths.check_own()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.paths.lock(beside_shards=merging)

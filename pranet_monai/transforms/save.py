@@ -18,7 +18,7 @@ from monai.utils import ImageMetaKey
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import BadCaseError, UsageError
 from pranet_monai.forms import Form, form_of
-from pranet_monai.forms.provenance import Algorithm, Provenance
+from pranet_monai.forms.provenance import FINGERPRINT, Algorithm, Provenance
 from pranet_monai.forms.run_folder import OUTPUT_FORMATS, OutputFormat, RunFolder, wants_dicom
 from pranet_monai.storage.hashing import file_sha256
 
@@ -137,7 +137,7 @@ class SaveMaskd(SaveImaged):
             item, form, source = _origin(d, d[key])
             path = self.folder.mask(item["case"], form)
             _check_place(path, source, form)
-            made_by = Provenance(form.fingerprint(item), self._weights_sha256)
+            made_by = Provenance(d.get(FINGERPRINT) or form.fingerprint(item), self._weights_sha256)
             if wants_dicom(self.output_format, form):
                 paths = self.folder.dicom(self.folder.row_names(item, d[key]))
                 form.write_dicom(item, paths, d[key], self.label_map, made_by, self.algorithm)

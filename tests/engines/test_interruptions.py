@@ -72,6 +72,24 @@ def test_resume_trusts_only_masks_of_this_image_and_these_weights(tmp_path: Path
     assert set(run(tmp_path, out, resume=True, weights=weights).status) == {"skipped"}
 
 
+def test_an_image_that_is_replaced_while_it_is_segmented_is_done_again(tmp_path: Path) -> None:
+    """The mask is of the former image: its header says so, and the next run doesn't take it for the new one's."""
+    path = save(tmp_path / "a.nii.gz")
+    engine, report = evaluator(tmp_path, tmp_path / "out")
+
+    class Replacing(torch.nn.Identity):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            save(path, np.ones((6, 7, 5)))
+            return image
+
+    engine.runner.network = Replacing()
+    engine.run()
+    report.finish()
+    table = run(tmp_path, tmp_path / "out", resume=True)
+    assert table.status["a"] == "ok" and table.voxels_right_ventricle["a"] == 210
+    assert run(tmp_path, tmp_path / "out", resume=True).status["a"] == "skipped"
+
+
 def test_a_full_disk_ends_the_run_and_keeps_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abc":
         save(tmp_path / f"{name}.nii.gz")

@@ -223,3 +223,16 @@ def test_volume_of_sheared_voxels_is_their_determinant(tmp_path: Path) -> None:
     add_case(run, "a", block(3, 3, 6), tilted, reference=block(3, 2, 6))
     lv = read(tmp_path, "metrics.csv").set_index("organ").loc["left_ventricle"]
     assert (lv["volume_ml"], lv["reference_volume_ml"]) == pytest.approx((0.48, 0.64))
+
+
+def test_a_folder_of_the_users_own_named_report_is_left_alone(tmp_path: Path) -> None:
+    own = tmp_path / "report" / "previews" / "thesis.png"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"mine")
+    with pytest.raises(UsageError, match="report: found previews that no run .* fix: give another output folder"):
+        report(tmp_path)
+    assert own.read_bytes() == b"mine" and os.listdir(tmp_path / "report") == ["previews"]
+    own.parent.rename(tmp_path / "report" / "pictures")
+    report(tmp_path)
+    report(tmp_path)  # what a run has written, the next one removes
+    assert (tmp_path / "report" / "pictures" / "thesis.png").read_bytes() == b"mine"
