@@ -41,7 +41,7 @@ class SliceDataset(Dataset):
         progress: show a bar on stderr while volumes load.
 
     Raises:
-        UsageError: no volumes, a negative `adjacent_slices`, or the entries of one volume differ in shape.
+        UsageError: no volumes, a negative `adjacent_slices`, a cine, or the entries of one volume differ in shape.
     """
 
     def __init__(
@@ -103,6 +103,12 @@ def _stacks(
     if len(set(shapes.values())) > 1:
         raise UsageError(
             f"{item}: shapes of one case differ ({shapes}), must be equal: check that the files belong together."
+        )
+    channels = {len(tensor) for tensor in tensors.values()}
+    if len(keys) > 1 and len(channels) == 1 and channels != {1}:  # channels of an image, its label hasn't
+        raise UsageError(
+            f"{item.get('image', item)}: found a cine of {channels.pop()} frames; allowed for training: volumes; "
+            "fix: save each frame that is labelled as a volume of its own, image and label"
         )
     # slices first, each in one piece of the memory: they are read again and again
     stacked = {key: tensor.movedim(dim, 1).contiguous()[None] for key, tensor in tensors.items()}

@@ -256,3 +256,6 @@ def test_bad_training_data_is_named():
         SliceDataset([{"number": 0}], volume, adjacent_slices=-1, progress=False)
     with pytest.raises(UsageError, match="shapes of one case differ"):
         SliceDataset([{"number": 0}], lambda item: {**volume(item), "label": torch.zeros(1, 6, 5, 3)}, progress=False)
+    with pytest.raises(UsageError, match="a.nii: found a cine of 3 frames; .* fix: save each frame"):
+        cine = {"image": torch.zeros(3, 6, 5, 4), "label": torch.zeros(3, 6, 5, 4)}
+        SliceDataset([{"image": "a.nii"}], lambda item: cine, progress=False)
