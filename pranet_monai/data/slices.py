@@ -27,7 +27,8 @@ class SliceDataset(Dataset):
 
     Args:
         data: volumes as dictionaries of file names, such as ``{"image": ..., "label": ...}``.
-        transform: from such a dictionary to tensors ``(C, H, W, D)`` under ``keys``; runs once per volume.
+        transform: from such a dictionary to tensors ``(C, H, W, D)`` under ``keys``; runs once per volume. Of a cine,
+            whose image and label have frames as channels, each frame is a volume.
         slice_transform: on a dictionary of slices ``(C, H, W)``, each with its neighbours as further channels, those
             of the labels too; may be random.
         keys: entries that are sliced; the others are dropped.
@@ -41,7 +42,7 @@ class SliceDataset(Dataset):
         progress: show a bar on stderr while volumes load.
 
     Raises:
-        UsageError: no volumes, a negative `adjacent_slices`, a cine, or the entries of one volume differ in shape.
+        UsageError: no volumes, a negative `adjacent_slices`, or the entries of one volume differ in shape.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class SliceDataset(Dataset):
         self._adjacent = adjacent_slices
         for item in tqdm(data, desc="loading volumes", disable=not progress, file=sys.stderr):
             for seen in [{**item, VIEW: view} for view in views] or [item]:
-                stacks = _stacks(item, transform(seen), keys, adjacent_slices, axis + 1)
-                self._slices += [(len(self._stacks), number) for number in range(len(next(iter(stacks.values()))))]
-                self._stacks.append(stacks)
+                transformed = transform(seen)
+                for volumes in _frames({key: transformed[key] for key in keys}):
+                    stacks = _stacks(item, volumes, keys, adjacent_slices, axis + 1)
+                    self._slices += [(len(self._stacks), number) for number in range(len(next(iter(stacks.values()))))]
+                    self._stacks.append(stacks)
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -95,6 +98,14 @@ class SliceDataset(Dataset):
         self.epoch = epoch
 
 
+def _frames(volumes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A cine's frames, each a volume: they are what its image and its label have as channels."""
+    channels = {len(volume) for volume in volumes.values()}
+    if len(volumes) == 1 or len(channels) > 1:  # an image's own channels, its label hasn't
+        return [volumes]
+    return [{key: volume[frame : frame + 1] for key, volume in volumes.items()} for frame in range(channels.pop())]
+
+
 def _stacks(
     item: Mapping[str, Any], volumes: Mapping[str, Any], keys: Sequence[str], adjacent_slices: int, dim: int
 ) -> dict[str, SliceStack]:
@@ -103,12 +114,6 @@ def _stacks(
     if len(set(shapes.values())) > 1:
         raise UsageError(
             f"{item}: shapes of one case differ ({shapes}), must be equal: check that the files belong together."
-        )
-    channels = {len(tensor) for tensor in tensors.values()}
-    if len(keys) > 1 and len(channels) == 1 and channels != {1}:  # channels of an image, its label hasn't
-        raise UsageError(
-            f"{item.get('image', item)}: found a cine of {channels.pop()} frames; allowed for training: volumes; "
-            "fix: save each frame that is labelled as a volume of its own, image and label"
         )
     # slices first, each in one piece of the memory: they are read again and again
     stacked = {key: tensor.movedim(dim, 1).contiguous()[None] for key, tensor in tensors.items()}

@@ -23,6 +23,7 @@ __all__ = [
     "finite_voxels",
     "frame_count",
     "is_same_grid",
+    "labelled_frames",
     "original_affine",
     "volume_tensor",
 ]
@@ -163,3 +164,9 @@ def check_same_grid(label: MetaTensor, image: MetaTensor) -> None:
             f"affine {found.round(3).tolist()}; allowed: {wanted.round(3).tolist()}; fix: resample the label onto the "
             "image (nearest neighbour)"
         )
+
+
+def labelled_frames(classes: np.ndarray) -> list[int]:
+    """The frames of a reference (frames, …) that somebody has labelled: of a cine often two, all others are empty."""
+    labelled = [frame for frame, slices in enumerate(classes) if slices.any()]
+    return labelled or list(range(len(classes)))

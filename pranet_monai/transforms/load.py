@@ -14,6 +14,7 @@ from monai.transforms import LoadImaged
 from pranet_monai.data.labels import LabelMap, get_label_map
 from pranet_monai.errors import UsageError
 from pranet_monai.forms import Frames, form_of
+from pranet_monai.forms.grid import FRAMES, labelled_frames
 from pranet_monai.forms.remarks import remarks_of, with_remarks
 from pranet_monai.forms.volume_reader import no_decoder_warning
 
@@ -24,8 +25,9 @@ class LoadCased(LoadImaged):
     """Loads the image of a case, and its reference as class numbers on the same grid.
 
     Volumes become MetaTensors (C, H, W, D), a cine's frames being its channels; RGB images (3, H, W). A reference has
-    the shape of its image with one channel (or one per frame). The item's ``form`` says how it is stored; an item
-    without one, as MONAI Label gives it, is known by the name of its image.
+    the shape of its image with one channel (or one per frame); loaded with it, frames that nobody has labelled are left
+    out of both. The item's ``form`` says how it is stored; an item without one, as MONAI Label gives it, is known by
+    the name of its image.
 
     Args:
         keys: "image", or "image" and "label".
@@ -67,7 +69,12 @@ class LoadCased(LoadImaged):
             if label_map is None or "label" not in d:
                 raise KeyError("label")
             with with_remarks(remarks_of(image)):
-                loaded["label"] = _on_grid_of(image, form.read_reference(item, image, label_map))
+                classes = form.read_reference(item, image, label_map)
+            labelled = labelled_frames(classes)
+            if len(labelled) < len(classes):
+                chosen = np.asarray(image.meta.get(FRAMES, range(len(classes))))[labelled]
+                loaded["image"] = image = form.read_image(item, [int(frame) for frame in chosen])
+            loaded["label"] = _on_grid_of(image, classes[labelled])
         for key, meta_key, postfix in self.key_iterator(d, self.meta_keys, self.meta_key_postfix):
             d[key] = loaded[str(key)]
             if not self._loader.image_only:  # MONAI Label asks for the metadata beside the image

@@ -256,6 +256,14 @@ def test_bad_training_data_is_named():
         SliceDataset([{"number": 0}], volume, adjacent_slices=-1, progress=False)
     with pytest.raises(UsageError, match="shapes of one case differ"):
         SliceDataset([{"number": 0}], lambda item: {**volume(item), "label": torch.zeros(1, 6, 5, 3)}, progress=False)
-    with pytest.raises(UsageError, match="a.nii: found a cine of 3 frames; .* fix: save each frame"):
-        cine = {"image": torch.zeros(3, 6, 5, 4), "label": torch.zeros(3, 6, 5, 4)}
-        SliceDataset([{"image": "a.nii"}], lambda item: cine, progress=False)
+
+
+def test_the_frames_of_a_cine_are_volumes():
+    cine = {key: torch.rand(3, 6, 5, 4) for key in ("image", "label")}
+    slices = SliceDataset([{"number": 0}], lambda item: cine, progress=False)
+    assert len(slices) == 12
+    for key, frames in cine.items():
+        assert torch.equal(
+            torch.stack([slices[index][key] for index in (1, 4, 11)]),
+            torch.stack([frames[:1, ..., 1], frames[1:2, ..., 0], frames[2:, ..., 3]]),
+        )

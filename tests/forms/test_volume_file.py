@@ -257,6 +257,21 @@ def test_a_reference_comes_as_class_numbers_in_the_place_of_its_image(tmp_path: 
         LoadCased(["image", "label"], "acdc")({"image": str(image), "label": str(label)})
 
 
+def test_frames_that_nobody_has_labelled_are_left_out(tmp_path: Path) -> None:
+    """A cine whose reference holds two of its frames, as those of M&Ms do."""
+    cine, classes = np.arange(40, dtype=np.int16).reshape(2, 2, 2, 5), np.zeros((2, 2, 2, 5), np.int16)
+    classes[0, 0, 0, 1], classes[1, 1, 1, 4] = 1, 3
+    image, label = save(cine, tmp_path / "x.nii.gz"), save(classes, tmp_path / "x_gt.nii.gz")
+    item = {"image": str(image), "label": str(label)}
+    loaded = LoadCased(["image", "label"], "acdc")(item)
+    assert np.array_equal(loaded["image"].numpy(), np.moveaxis(cine, 3, 0)[[1, 4]])
+    assert np.array_equal(loaded["label"].numpy(), np.moveaxis(classes, 3, 0)[[1, 4]])
+    assert len(LoadCased("image")(item)["image"]) == 5, "to be segmented, all are there"
+    assert len(LoadCased(["image", "label"], "acdc", frames=[0, 1, 2])(item)["image"]) == 1
+    save(np.zeros_like(classes), label)
+    assert len(LoadCased(["image", "label"], "acdc")(item)["label"]) == 5, "nothing is in any: they agree"
+
+
 def test_a_label_table_says_how_its_file_counts(tmp_path: Path) -> None:
     """As masks of this project do, corrected ones of MONAI Label included."""
     image = save(np.zeros((3, 3, 1), np.int16), tmp_path / "x.nii.gz")
