@@ -18,7 +18,7 @@ from pranet_monai.bundle_store import find_bundle
 from pranet_monai.data.labels import LabelMap, LabelNumbers, get_label_map
 from pranet_monai.errors import BadCaseError, full_disk_in, reason_of, unwrapped
 from pranet_monai.forms import Item, KindName, form_of
-from pranet_monai.forms.grid import original_affine
+from pranet_monai.forms.grid import original_affine, references_by_frame
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error, with_remarks
 from pranet_monai.reports import KINDS, CaseMeasurer, CaseResult, MeasuredRow, RunReport, create_kind
 from pranet_monai.reports.text import results_table
@@ -121,7 +121,8 @@ def _measure(
         masks = label_map.from_raw(masks, prediction["label"]) if numbers == "raw" else masks
         label_map.validate(masks, prediction["label"])
         masks = masks.astype(np.uint8)
-    references = form_of(label).read_reference(label, loaded, get_label_map(label.get("label_map", label_map)))
+    classes = form_of(label).read_reference(label, loaded, get_label_map(label.get("label_map", label_map)))
+    references = references_by_frame(classes, loaded)
     images = None if picture is None else _image(picture, loaded)
     affine = original_affine(loaded) if form.kind == "volume" else None
     return [

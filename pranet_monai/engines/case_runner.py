@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -20,7 +20,7 @@ from pranet_monai.data.labels import get_label_map
 from pranet_monai.engines.case_dataset import CASE, ERROR, FINISHED_MASK, FINISHED_ROWS, ITEM, LOADING_SECONDS
 from pranet_monai.errors import BadCaseError, NetworkError, full_disk_in, reason_of
 from pranet_monai.forms import form_of
-from pranet_monai.forms.grid import FRAMES, original_affine
+from pranet_monai.forms.grid import FRAMES, original_affine, references_by_frame
 from pranet_monai.forms.remarks import remarks_of, remarks_of_error
 from pranet_monai.inferers import WatchableInferer
 from pranet_monai.quality import Evidence, QualityJudge, segment_with_evidence
@@ -167,7 +167,8 @@ class CaseRunner:
         if CommonKeys.LABEL in item:
             label_map = get_label_map(item.get("label_map", self.measurer.label_map))
             try:
-                references = form_of(item[ITEM]).read_reference(item[ITEM], done[CommonKeys.PRED], label_map)
+                classes = form_of(item[ITEM]).read_reference(item[ITEM], done[CommonKeys.PRED], label_map)
+                references = references_by_frame(classes, done[CommonKeys.PRED])
             except BadCaseError as error:
                 reason, bad_reference = str(error), [f"reference: {remark}" for remark in error.remarks]
         rows = self._rows(self.measurer, item, done, references)
@@ -176,7 +177,11 @@ class CaseRunner:
         return CaseResult(item[CASE], status, reason, rows=rows, remarks=remarks, reference=reference)
 
     def _rows(
-        self, measurer: CaseMeasurer, item: Mapping[str, Any], done: Mapping[str, Any], references: np.ndarray | None
+        self,
+        measurer: CaseMeasurer,
+        item: Mapping[str, Any],
+        done: Mapping[str, Any],
+        references: Sequence[np.ndarray | None] | None,
     ) -> list[MeasuredRow]:
         form, prediction = form_of(item[ITEM]), done[CommonKeys.PRED]
         takes_probabilities = measurer.kind.takes_probabilities

@@ -12,6 +12,7 @@ import torch
 from monai.data import MetaTensor
 from monai.utils import ImageMetaKey, MetaKeys
 from pranet_monai.errors import BadCaseError
+from pranet_monai.forms.remarks import add_remarks
 
 __all__ = [
     "FRAMES",
@@ -24,6 +25,7 @@ __all__ = [
     "frame_count",
     "is_same_grid",
     "labelled_frames",
+    "references_by_frame",
     "original_affine",
     "volume_tensor",
 ]
@@ -170,3 +172,12 @@ def labelled_frames(classes: np.ndarray) -> list[int]:
     """The frames of a reference (frames, …) that somebody has labelled: of a cine often two, all others are empty."""
     labelled = [frame for frame, slices in enumerate(classes) if slices.any()]
     return labelled or list(range(len(classes)))
+
+
+def references_by_frame(classes: np.ndarray, mask: MetaTensor) -> list[np.ndarray | None]:
+    """What each frame of a mask is compared with: None, with a remark on the mask, where nobody has labelled it."""
+    labelled = labelled_frames(classes)
+    if len(labelled) < len(classes):
+        left_out = len(classes) - len(labelled)
+        add_remarks(mask, [f"reference: {left_out} of {len(classes)} frames hold no class and count as not labelled"])
+    return [slices if frame in labelled else None for frame, slices in enumerate(classes)]

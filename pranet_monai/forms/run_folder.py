@@ -272,7 +272,8 @@ class RunFolder:
         names = rows.get(case, [])
         if "cine" in item:  # the rows under its name are those of other cases, but for one
             names = [case] if case in names else rows.get(item["cine"], [])
-        measured_by = {self._references.get(name) for name in names}
+        # of a cine perhaps not every frame is labelled
+        measured_by = {self._references[name] for name in names if name in self._references}
         return names if "label" not in item or measured_by == {reference} else []
 
     def _is_rejected(self, item: Item) -> bool:

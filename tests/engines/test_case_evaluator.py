@@ -207,6 +207,20 @@ def test_a_cine_has_a_row_per_frame_and_one_mask(tmp_path: Path) -> None:
     assert set(again.status) == {"skipped"} and set(again.index) == set(table.index)
 
 
+def test_frames_that_nobody_has_labelled_have_volumes_and_no_metrics(tmp_path: Path) -> None:
+    cine = np.ones((6, 7, 5, 3))
+    save(tmp_path / "p1.nii.gz", cine)
+    cine[..., [0, 2]] = 0
+    save(tmp_path / "p1_gt.nii.gz", cine)
+    table = run(tmp_path, tmp_path / "out")
+    assert set(table.voxels_right_ventricle) == {210}
+    assert set(table.remark) == {"reference: 2 of 3 frames hold no class and count as not labelled"}
+    metrics = pd.read_csv(tmp_path / "out" / "report" / "metrics.csv").set_index(["case", "organ"])
+    assert set(metrics.index.get_level_values("case")) == {"p1_frame02"}
+    assert metrics.dice["p1_frame02", "right_ventricle"] == 1
+    assert set(run(tmp_path, tmp_path / "out", resume=True).status) == {"skipped"}
+
+
 def test_a_cine_and_files_named_as_its_frames_keep_their_rows(tmp_path: Path) -> None:
     cine = np.zeros((6, 7, 5, 2))
     cine[0] = 1
