@@ -52,9 +52,14 @@ class RGBImage(FileForm):
         further = {path for first in found for path in _further_masks(first)}
         return [path for path in found if path not in further]
 
+    def reference_files(self, item: Item) -> list[Path]:
+        """See the base class; with the masks of further lesions."""
+        label = Path(item["label"])
+        return [label, *_further_masks(label)]
+
     def read_mask(self, item: Item) -> MetaTensor:
         """See the base class: (1, H, W), 0 and 1; what is bright in ``x_mask_1``, ``_2`` … beside it counts as well."""
-        masks = [read_rgb_mask(path) for path in (item["label"], *_further_masks(Path(item["label"])))]
+        masks = [read_rgb_mask(path) for path in self.reference_files(item)]
         if len({mask.shape for mask in masks}) > 1:
             raise BadCaseError(
                 f"{item['label']}: found masks of {len(masks)} lesions in different sizes; allowed: one size; "

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pranet_monai.data.cases import find_cases
+from pranet_monai.data.labels import get_label_map
 from pranet_monai.errors import BadCaseError
 from pranet_monai.forms.pairing import is_label_folder, is_label_stem, pairs_by_words
 from pranet_monai.forms.rgb_image import RGBImage
@@ -75,9 +76,12 @@ def test_masks_of_several_lesions_of_an_image(tmp_path: Path) -> None:
     (item,) = find_cases(tmp_path, "required", kind="image")
     assert item["case"] == "a (1)" and "error" not in item
     assert RGBImage().read_mask(item)[0, :, 0].tolist() == [1, 1, 0, 0, 0, 1, 1, 1]
+    before = RGBImage().reference_fingerprint(item, get_label_map("polyp"))
     Image.fromarray(np.zeros((8, 7), np.uint8)).save(tmp_path / "a (1)_mask_1.png")
     with pytest.raises(BadCaseError, match="found masks of 2 lesions in different sizes"):
         RGBImage().read_mask(item)
+    after = RGBImage().reference_fingerprint(item, get_label_map("polyp"))
+    assert after != before, "a resumed run measures it again"
 
 
 def test_one_image_of_several_modalities(tmp_path: Path) -> None:
