@@ -25,8 +25,8 @@ __all__ = [
     "frame_count",
     "is_same_grid",
     "labelled_frames",
-    "references_by_frame",
     "original_affine",
+    "references_by_frame",
     "volume_tensor",
 ]
 

@@ -84,10 +84,11 @@ def _real_numbers(array: np.ndarray | torch.Tensor) -> torch.Tensor:
     Raises:
         BadCaseError: for numbers of which a change of type would silently drop a part.
     """
-    if isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
-        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-    if (isinstance(array, np.ndarray) and array.dtype.kind not in "biuf") or torch.is_complex(torch.as_tensor(array)):
+    is_real = array.dtype.kind in "biuf" if isinstance(array, np.ndarray) else not torch.is_complex(array)
+    if not is_real:
         raise BadCaseError(
             f"{SOURCE}: found numbers of type {array.dtype}; allowed: real ones; fix: give a channel, or the magnitude"
         )
+    if isinstance(array, np.ndarray):
+        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     return torch.as_tensor(array)

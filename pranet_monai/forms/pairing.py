@@ -63,7 +63,8 @@ def pairs_by_words(images: Iterable[PurePath], references: Iterable[PurePath]) -
             if not more and (len(candidates) == 1 or (candidates and key is _without_modality)):
                 found[Path(min(candidates, key=_modality))] = Path(reference)
         left = [path for path in left if path not in found]
-        right = [path for path in right if path not in found.values()]
+        taken = set(found.values())
+        right = [path for path in right if path not in taken]
     for folder, (reference, *more) in in_folders[1].items():
         alone = in_folders[0].get(folder, [])
         if not more and not _bare(reference.name) and len(alone) == 1 and alone[0] in left:

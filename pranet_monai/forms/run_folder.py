@@ -22,7 +22,16 @@ from pranet_monai.forms.reviews import Reviews
 from pranet_monai.forms.shard import Shard
 from pranet_monai.storage.tables import CaseTable, Row
 
-__all__ = ["FRAME_ENDING", "OUTPUT_FORMATS", "REFERENCE", "OutputFormat", "RunFolder", "wants_dicom"]
+__all__ = [
+    "FRAME_ENDING",
+    "MADE_OF_ROWS",
+    "OUTPUT_FORMATS",
+    "REFERENCE",
+    "ROWS",
+    "OutputFormat",
+    "RunFolder",
+    "wants_dicom",
+]
 
 OutputFormat = Literal["nifti", "dicom_seg", "both"]
 """What a mask is written as: a file of a volume (or a PNG), DICOM objects, or both where the case is DICOM."""
@@ -38,8 +47,10 @@ _LOCKS: dict[Path, FileLock] = {}
 """What this process has locked; the system frees a lock when its process ends, however it ends."""
 _LOCK_SECONDS = 5.0
 """How long a lock is waited for: worker processes of a run that was killed hold theirs until they notice it."""
+ROWS = ("cases.csv", "metrics.csv")
+MADE_OF_ROWS = ("summary.json", "run.json", "index.html", "cases.js", "cardiac.csv", "patients")
+"""What a run makes of its rows at its end, and the next one removes at its beginning."""
 _LEFT_BY_EVERY_RUN = {".lock", "cases.csv", "run.json", "shards"}
-_REMOVED_BY_NEXT_RUN = {"previews", "patients", "index.html", "cases.js", "summary.json", "metrics.csv", "cardiac.csv"}
 
 
 class RunFolder:
@@ -118,7 +129,7 @@ class RunFolder:
         """
         folder = self.root / "report"
         names = {path.name for path in folder.glob("*")}
-        if not names & _LEFT_BY_EVERY_RUN and (lost := sorted(names & _REMOVED_BY_NEXT_RUN)):
+        if not names & _LEFT_BY_EVERY_RUN and (lost := sorted(names & {*ROWS, *MADE_OF_ROWS, "previews"})):
             raise UsageError(
                 f"{folder}: found {', '.join(lost)} that no run of this program has written; a run would remove it; "
                 "fix: give another output folder, or move it away"

@@ -125,7 +125,8 @@ class Search:
             named = [path for path in files if self.names_reference(path, extensions)]
             images = sorted(set(files) - set(named)) if named else []
             usual = {path: self._usual_reference(path, extensions) for path in images}
-            free = [path for path in named if path not in usual.values() and path.resolve() not in self.own_masks]
+            taken = set(usual.values())
+            free = [path for path in named if path not in taken and path.resolve() not in self.own_masks]
             at = {self._bare(path, extensions): path for path in (*images, *free)}
             pairs = pairs_by_words(
                 [self._bare(path, extensions) for path, reference in usual.items() if reference is None],

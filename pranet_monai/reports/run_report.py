@@ -19,7 +19,7 @@ from pranet_monai.forms.case_record import CaseRecord
 from pranet_monai.forms.left_out import left_out_files, left_out_sentence
 from pranet_monai.forms.reviews import Reviews
 from pranet_monai.forms.row_owners import RowOwners
-from pranet_monai.forms.run_folder import FRAME_ENDING, REFERENCE, RunFolder
+from pranet_monai.forms.run_folder import FRAME_ENDING, MADE_OF_ROWS, REFERENCE, ROWS, RunFolder
 from pranet_monai.forms.shard import Shard
 from pranet_monai.reports.cardiac import CARDIAC_COLUMNS, ORGANS, cardiac_rows
 from pranet_monai.reports.cardiac_page import write_patient_pages
@@ -269,14 +269,13 @@ class RunReport:
     def _remove_stale(self, resume: bool) -> None:
         """What an earlier run has left and this one doesn't go on with; a shard begun anew ends the whole report."""
         whole = RunFolder(self.paths.root)
-        made_of_rows = ["summary.json", "run.json", "index.html", "cases.js", "cardiac.csv", "patients"]
-        rows = [] if resume else ["cases.csv", "metrics.csv"]
-        stale = [self.folder / name for name in (*made_of_rows, *rows)]
+        names = MADE_OF_ROWS if resume else (*MADE_OF_ROWS, *ROWS)
+        stale = [self.folder / name for name in names]
         if self.paths.shard is None:
             stale += [] if resume else [whole.report / "previews", whole.report / "shards"]
         elif not resume:
             others = [other for other in whole.shards() if other.shard.count != self.paths.shard.count]  # type: ignore[union-attr]
-            stale += [whole.report / name for name in (*made_of_rows, *rows)]
+            stale += [whole.report / name for name in names]
             stale += [other.report for other in others if not other.is_locked]
         for path in stale:
             if path.is_dir():

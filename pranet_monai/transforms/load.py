@@ -74,7 +74,8 @@ class LoadCased(LoadImaged):
             if len(labelled) < len(classes):
                 chosen = np.asarray(image.meta.get(FRAMES, range(len(classes))))[labelled]
                 loaded["image"] = image = form.read_image(item, [int(frame) for frame in chosen])
-            loaded["label"] = _on_grid_of(image, classes[labelled])
+                classes = classes[labelled]
+            loaded["label"] = _on_grid_of(image, classes)
         for key, meta_key, postfix in self.key_iterator(d, self.meta_keys, self.meta_key_postfix):
             d[key] = loaded[str(key)]
             if not self._loader.image_only:  # MONAI Label asks for the metadata beside the image
